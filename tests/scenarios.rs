@@ -12,8 +12,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use talos_order::facts::{
-    Catalog, FleetView, Memory, Observed, Part, RecordEntry, Registration, SiteReport, SiteView,
-    StepId, StorageConfig, StorageRoot,
+    Catalog, Memory, Observed, Part, RecordEntry, Registration, StepId, StorageConfig, StorageRoot,
 };
 use talos_order::model::{
     ApiTransport, ArtifactId, ClusterName, Deletion, Dir, FileName, ImportFormat, NodeId, OrderId,
@@ -28,6 +27,8 @@ use talos_order::{config, orders};
 
 #[path = "support/expected.rs"]
 mod expected;
+#[path = "support/fleets.rs"]
+mod fleets;
 #[path = "support/machine.rs"]
 mod machine;
 #[path = "support/places.rs"]
@@ -79,39 +80,8 @@ struct World {
     /// The sites that the run is for; none means all of them.
     serves: BTreeSet<SiteName>,
     /// What is known of other sites.
-    fleet: Option<FleetWorld>,
+    fleet: Option<fleets::FleetWorld>,
     memory: Memory,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct FleetWorld {
-    /// Why the store does not answer.
-    trouble: Option<String>,
-    /// What the sites said last.
-    sites: BTreeMap<SiteName, SiteReport>,
-    /// Those whose report is too old.
-    stale: BTreeSet<SiteName>,
-    /// Those whose report is not believed, with the reason.
-    invalid: BTreeMap<SiteName, String>,
-}
-
-impl FleetWorld {
-    fn view(&self) -> FleetView {
-        let view = |(name, report): (&SiteName, &SiteReport)| {
-            let view = SiteView {
-                age_seconds: 60,
-                is_fresh: !self.stale.contains(name) && !self.invalid.contains_key(name),
-                report: report.clone(),
-            };
-            (name.clone(), view)
-        };
-        FleetView {
-            sites: self.sites.iter().map(view).collect(),
-            invalid: self.invalid.clone(),
-            trouble: self.trouble.clone(),
-        }
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -215,7 +185,7 @@ fn now() -> Timestamp {
 impl World {
     fn observed(&self, wanted: &BTreeSet<ArtifactId>) -> Observed {
         Observed {
-            fleet: self.fleet.as_ref().map(FleetWorld::view),
+            fleet: self.fleet.as_ref().map(fleets::FleetWorld::view),
             catalog: Catalog {
                 versions: self.knowledge(),
                 schematics: self

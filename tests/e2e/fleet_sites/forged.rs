@@ -16,6 +16,26 @@ positions:
     push: {enabled: true, hosts: [{node: pve-1}, {node: pve-2}]}
 ";
 
+/// A bucket that somebody writes to, with the order in place; `None` without a server.
+struct Written {
+    world: World,
+    section: String,
+    bucket: Bucket,
+}
+
+impl Written {
+    fn below(prefix: &str) -> Option<Self> {
+        let store = Seaweed::shared()?;
+        let world = World::small();
+        world.order("all.yaml", ROLLOUT);
+        Some(Self {
+            section: store.section(prefix, world.dir.path()),
+            bucket: store.bucket(prefix),
+            world,
+        })
+    }
+}
+
 /// What a report says of a ring that is in sync.
 fn in_sync(report: &mut Value) {
     let orders = report["rollouts"].as_object_mut().unwrap();
@@ -33,19 +53,19 @@ fn in_sync(report: &mut Value) {
 
 #[test]
 fn a_ring_begins_by_a_report_with_the_seal_of_the_fleet_and_by_no_other() {
-    const PREFIX: &str = "forged/";
-    let Some(store) = Seaweed::shared() else {
+    let Some(written) = Written::below("forged/") else {
         return;
     };
-    let world = World::small();
-    world.order("all.yaml", ROLLOUT);
-    let section = store.section(PREFIX, world.dir.path());
-    let prague = controller(&world, "prague", &section);
-    let brno = controller(&world, "brno", &section);
+    let Written {
+        world,
+        section,
+        bucket,
+    } = &written;
+    let prague = controller(world, "prague", section);
+    let brno = controller(world, "brno", section);
     // Nothing can be delivered there.
     fs::write(world.at("pve-2"), "in the way").unwrap();
     let first = Running(brno.start(&["run"]));
-    let bucket = store.bucket(PREFIX);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     wait_for("brno says that its ring is not in sync", || {
         thread::sleep(Duration::from_millis(200));
@@ -74,7 +94,7 @@ fn a_ring_begins_by_a_report_with_the_seal_of_the_fleet_and_by_no_other() {
         let words: Vec<&str> = ran.stdout.split_whitespace().collect();
         assert!(words.join(" ").contains(says), "{ran}");
     };
-    rewrite(&bucket, "brno", false, in_sync);
+    rewrite(bucket, "brno", false, in_sync);
     ring("not sealed with the key of this fleet");
     assert!(!arrived());
     assert_eq!(fleet(&prague)["sites"]["brno"]["report"], "invalid");
@@ -85,23 +105,19 @@ fn a_ring_begins_by_a_report_with_the_seal_of_the_fleet_and_by_no_other() {
     );
     assert!(shown.stdout.contains("store.key_file"), "{shown}");
 
-    rewrite(&bucket, "brno", true, in_sync);
+    rewrite(bucket, "brno", true, in_sync);
     ring("");
     assert!(arrived());
 }
 
 #[test]
 fn an_instruction_without_the_seal_of_the_fleet_pauses_until_an_operator_replaces_it() {
-    const PREFIX: &str = "instructed/";
-    let Some(store) = Seaweed::shared() else {
+    let Some(written) = Written::below("instructed/") else {
         return;
     };
-    let world = World::small();
-    world.order("all.yaml", ROLLOUT);
-    let section = store.section(PREFIX, world.dir.path());
-    let prague = controller(&world, "prague", &section);
+    let prague = controller(&written.world, "prague", &written.section);
     prague.run(&["rollout", "pause", "all"]).expect(0);
-    let bucket = store.bucket(PREFIX);
+    let bucket = &written.bucket;
     let key: ObjectKey = "v1/rollouts/all.json".parse().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

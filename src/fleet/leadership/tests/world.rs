@@ -1,11 +1,12 @@
-//! A whole fleet on a clock of its own: sites with two controllers each and nodes, a store
+//! A whole fleet on a clock of its own: sites with nodes and controllers, a store
 //! with leaderships, claims and images, and orders that change. Who leads is decided by
-//! [`LeadershipMachine`], what is done by the planner, what is remembered by `conclude`, and
+//! `LeadershipMachine`, what is done by the planner, what is remembered by `conclude`, and
 //! whether a claim is abandoned by the watch of the images; only what they talk to is a
 //! model. Each seed is another fleet with another history of trouble:
 //! processes that are killed, stopped and restarted, requests that are late or lost on
 //! either way, a store that is down or restored from a backup, nodes that do not answer,
-//! deliveries that fail, orders that cannot be read.
+//! deliveries that fail, orders that cannot be read or have an invalid position, instructions
+//! that somebody replaces who may not, leaderships that are lost from the store.
 //!
 //! Three of four fleets have rings. What sites report, what operators say of rollouts, and how
 //! both are read and judged is the program's own, over simulated objects: see `telling.rs`.
@@ -15,6 +16,7 @@
 //! a time without trouble, every node has what the orders want.
 
 mod begun;
+mod controllers;
 mod ending;
 mod faults;
 mod fetching;
@@ -37,16 +39,13 @@ use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
 use self::begun::SiteLook;
+use self::controllers::{SeatId, WorldController};
 use self::fetching::{FetchTask, WorldStore};
 use self::nodes::{NodeWork, WorldNode};
 use self::objects::{ObjectMap, ObjectPut, WorldObjects};
 use self::orders::Revision;
 use self::requests::WorldRequest;
 use self::rollouts::WorldRings;
-use self::running::WorldController;
-use self::telling::StoreAccess;
-use crate::fleet::leadership::body::{ControllerName, LeadershipBody};
-use crate::fleet::leadership::machine::{LeadershipMachine, SiteStanding};
 
 /// Milliseconds of the time that really passes.
 type Time = u64;
@@ -60,8 +59,8 @@ const INTERVAL: Time = 120 * SECOND;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Happening {
-    /// A controller looks for what it has to do about its leadership.
-    Turn(Process),
+    /// A controller looks for what it has to do about its leadership of a site.
+    Turn(SeatId),
     /// A request about a leadership reaches the store.
     Arrives(u64),
     /// Its answer reaches the controller, or the controller gives it up.
@@ -128,6 +127,22 @@ struct Counts {
     reports: u64,
     /// Files that were lost on nodes.
     lost: u64,
+    /// Late writes of reports that were refused, because others had written meanwhile.
+    late_reports: u64,
+    /// Reports that were not written, because there was one of a later epoch.
+    outdated: u64,
+    /// Leaderships that were lost from the store.
+    lost_leaderships: u64,
+    /// Runs of controllers that led two sites.
+    double_runs: u64,
+    /// Runs by orders with an invalid position, that delivered something all the same, and
+    /// that kept what no order wants.
+    partial_pushed: u64,
+    partial_kept: u64,
+    /// Instructions that somebody without the key replaced or removed.
+    garbled: u64,
+    /// Runs that kept to a stop in an instruction that was not valid any more.
+    stops_kept: u64,
 }
 
 /// How large a fleet is, and what may happen to it.
@@ -138,6 +153,7 @@ struct WorldSize {
     /// Nothing goes wrong, so nothing is done twice.
     is_calm: bool,
     restores: bool,
+    loses_leaders: bool,
     has_rings: bool,
 }
 
@@ -199,7 +215,8 @@ impl FleetWorld {
     fn new(seed: u64, size: WorldSize) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let rings = WorldRings::new(&mut random, size);
-        let revisions = orders::revisions(&mut random, size, &rings);
+        let served = controllers::served(&mut random, size);
+        let revisions = orders::revisions(&mut random, size, &rings, &served);
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build().unwrap();
         let nodes = 0..size.sites * size.nodes;
@@ -230,17 +247,7 @@ impl FleetWorld {
             asked_at: 0,
             counts: Counts::default(),
         };
-        for controller in 0..size.sites * 2 {
-            let rate = 0.9 + 0.2 * world.random.f64();
-            let offset = world.random.f64() * 1e6;
-            let machine = world.machine(controller, Duration::from_secs_f64(offset));
-            let life = world.lives;
-            let store = StoreAccess::new(&world.objects, Self::site_of(controller));
-            let one = WorldController::new(machine, life, (rate, offset), store);
-            world.controllers.push(one);
-            let begins = world.random.u64(0..10 * SECOND);
-            world.begins(Process { controller, life }, begins);
-        }
+        world.staff(served);
         for revision in 1..world.revisions.len() {
             world.at(world.revisions[revision].since, Happening::Orders);
         }
@@ -253,23 +260,6 @@ impl FleetWorld {
         world
     }
 
-    /// The first turns of a process.
-    fn begins(&mut self, process: Process, time: Time) {
-        self.at(time, Happening::Turn(process));
-        self.at(time, Happening::Looks(process));
-        let watches = Happening::Watches {
-            process,
-            goes_on: true,
-        };
-        self.at(time, watches);
-    }
-
-    fn machine(&mut self, at: usize, now: Duration) -> LeadershipMachine<LeadershipBody> {
-        self.lives += 1;
-        let me = ControllerName::new(&format!("host-{at}"), "cache");
-        LeadershipMachine::new(me, format!("life-{}", self.lives), TTL, now)
-    }
-
     fn at(&mut self, time: Time, what: Happening) {
         self.number += 1;
         let time = time.max(self.now);
@@ -278,20 +268,6 @@ impl FleetWorld {
 
     fn after(&mut self, time: Time, what: Happening) {
         self.at(self.now + time, what);
-    }
-
-    /// What the clock of a controller shows.
-    fn local(&self, at: usize) -> Duration {
-        let (rate, offset) = self.controllers[at].clock;
-        Duration::from_secs_f64(offset + self.now as f64 / 1000.0 * rate)
-    }
-
-    /// When it shows this.
-    fn real(&self, at: usize, local: Duration) -> Time {
-        let (rate, offset) = self.controllers[at].clock;
-        let seconds = (local.as_secs_f64() - offset) / rate;
-        let millis = Duration::from_secs_f64(seconds.max(0.0)).as_millis();
-        Time::try_from(millis).unwrap() + 1
     }
 
     /// The time of day, which all agree on here: nothing hangs on it but graces.
@@ -304,33 +280,16 @@ impl FleetWorld {
         self.now < self.size.trouble() && !self.size.is_calm
     }
 
-    fn runs(&self, process: Process) -> bool {
-        let controller = &self.controllers[process.controller];
-        controller.is_alive && controller.life == process.life
-    }
-
-    fn site_of(controller: usize) -> usize {
-        controller / 2
-    }
-
-    /// The epoch under which a process leads its site now.
-    fn leads(&self, process: Process) -> Option<u64> {
-        let at = process.controller;
-        let standing = self.controllers[at].machine.standing(self.local(at));
-        match standing {
-            SiteStanding::Leader { epoch, .. } if self.runs(process) => Some(epoch.number()),
-            _ => None,
-        }
-    }
-
     fn stopped(&self, what: Happening) -> Option<Time> {
         let controller = match what {
-            Happening::Turn(process)
-            | Happening::Looks(process)
+            Happening::Turn(seat) => seat.process.controller,
+            Happening::Looks(process)
             | Happening::Sees { process, .. }
             | Happening::Watches { process, .. }
             | Happening::Ended { process, .. } => process.controller,
-            Happening::Answered { request, .. } => self.requests.get(&request)?.process.controller,
+            Happening::Answered { request, .. } => {
+                self.requests.get(&request)?.seat.process.controller
+            }
             Happening::Fetches(task) | Happening::Renews(task) | Happening::Downloaded(task) => {
                 self.fetches.get(&task)?.process.controller
             }
@@ -349,7 +308,7 @@ impl FleetWorld {
 
     fn happens(&mut self, what: Happening) {
         match what {
-            Happening::Turn(process) => self.turn(process),
+            Happening::Turn(seat) => self.turn(seat),
             Happening::Arrives(request) => self.arrives(request),
             Happening::Answered {
                 request,

@@ -5,9 +5,12 @@
 //!
 //! - It is promoted, in what the run was told; or it is the first one with nodes.
 //! - Every ring before it had the image and has soaked ([`FleetWorld::has_had`]), on the nodes
-//!   of all sites, and it is neither manual nor paused.
-//! - It had begun in the last run of this controller that came to its end, no other
-//!   controller led the site since then, and the orders wanted the image in each run.
+//!   of all sites, it is neither manual nor paused, and no position of the order is invalid.
+//! - It had begun in the last run of this controller that came to its end, in all the sites
+//!   that this one is for too, no other controller led one of those since then, and the orders
+//!   wanted the image in each run.
+//!
+//! Of a ring without nodes in the sites of the run it says nothing: nothing is delivered there.
 //!
 //! What a run was told counts, not what stands in the store: docs/rollouts.md says that an
 //! instruction applies from the next run, and a run that hears nothing goes by what was said
@@ -21,7 +24,9 @@
 //! rings before had the image and soaked once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
+use super::controllers::SiteSet;
 use super::telling::{FRESH, LASTS, TrueWords};
 use super::{FleetWorld, Process, SECOND, Time};
 use crate::facts::{Promotion, RolloutInstruction};
@@ -33,6 +38,9 @@ const ROUNDED: Time = 2 * SECOND;
 
 /// A ring of an image of an order.
 pub(super) type RingOf = (OrderId, Release, usize);
+
+/// Rings that have begun, with the sites of the run that its nodes were in.
+pub(super) type BegunRings = BTreeMap<RingOf, SiteSet>;
 
 /// What was there when a run looked at a site that came to its end.
 pub(super) struct SiteLook {
@@ -49,6 +57,8 @@ pub(super) type SeenFiles = BTreeMap<usize, Option<BTreeSet<FileName>>>;
 /// What a run has to go by, as it is true.
 pub(super) struct RunTruth<'a> {
     pub process: Process,
+    /// The sites that it is for.
+    pub led: &'a SiteSet,
     pub revision: usize,
     pub told: &'a TrueWords,
     pub seen: &'a SeenFiles,
@@ -74,8 +84,8 @@ impl Soak<'_> {
 
 impl FleetWorld {
     /// The rings that have begun in a plan, all of them rightly; and every push is in one.
-    pub(super) fn begun(&mut self, truth: &RunTruth<'_>, plan: &Plan) -> BTreeSet<RingOf> {
-        let mut begun = BTreeSet::new();
+    pub(super) fn begun(&mut self, truth: &RunTruth<'_>, plan: &Plan) -> BegunRings {
+        let mut begun = BegunRings::new();
         for planned in &plan.rollouts {
             let rollout = self.rollout(truth.revision, &planned.order).clone();
             for ring in planned.rings.iter().filter(|ring| ring.is_open) {
@@ -84,24 +94,28 @@ impl FleetWorld {
                     None => Some(rollout.rings.len()),
                 };
                 let ring = (planned.order.clone(), planned.release.clone(), at.unwrap());
-                if let Err(why) = self.may_begin(truth, &ring) {
+                let sites = self.sites_of(truth, &ring);
+                if sites.is_empty() {
+                    continue;
+                }
+                if let Err(why) = self.may_begin(truth, &ring, &sites) {
                     panic!(
                         "{ring:?} has begun at {} in {:?}: {why}",
                         self.now, truth.process
                     );
                 }
-                begun.insert(ring);
+                begun.insert(ring, sites);
             }
         }
         for step in &plan.steps {
             self.is_rightly_pushed(truth, step, &begun);
         }
-        self.counts.rings += begun.iter().filter(|(_, _, ring)| *ring > 0).count() as u64;
+        self.counts.rings += begun.keys().filter(|(_, _, ring)| *ring > 0).count() as u64;
         begun
     }
 
     /// Of the orders that want an image on a node, one at least may have it there.
-    fn is_rightly_pushed(&self, truth: &RunTruth<'_>, step: &Step, begun: &BTreeSet<RingOf>) {
+    fn is_rightly_pushed(&self, truth: &RunTruth<'_>, step: &Step, begun: &BegunRings) {
         let Action::Push {
             target, artifact, ..
         } = &step.action
@@ -115,7 +129,7 @@ impl FleetWorld {
             let rollout = self.rollout(truth.revision, &position.order);
             let ring = self.rings.ring_of(rollout, node, site);
             let ring = (position.order.clone(), Release::of(artifact), ring);
-            rollout.rings.is_empty() || begun.contains(&ring)
+            rollout.rings.is_empty() || begun.contains_key(&ring)
         });
         assert!(may_go, "{:?} does not wait for its ring", step.id);
     }
@@ -135,7 +149,12 @@ impl FleetWorld {
     }
 
     /// Why a ring may not have begun in a run.
-    fn may_begin(&mut self, truth: &RunTruth<'_>, ring: &RingOf) -> Result<(), String> {
+    fn may_begin(
+        &mut self,
+        truth: &RunTruth<'_>,
+        ring: &RingOf,
+        sites: &SiteSet,
+    ) -> Result<(), String> {
         let (order, release, at) = ring;
         let said = self.known_said(truth, order);
         let rollout = self.rollout(truth.revision, order).clone();
@@ -155,14 +174,16 @@ impl FleetWorld {
             self.counts.promoted += 1;
             return Ok(());
         }
-        if self.controllers[truth.process.controller]
-            .begun
-            .contains(ring)
-        {
+        let known = &self.controllers[truth.process.controller].begun;
+        let known = known.get(ring);
+        if known.is_some_and(|known| known.is_superset(sites)) {
             return Ok(());
         }
         if said.is_paused {
             return Err("it is paused".to_owned());
+        }
+        if self.revisions[truth.revision].partial.contains(order) {
+            return Err("its order has an invalid position".to_owned());
         }
         if rings.get(*at).is_some_and(|ring| ring.is_manual) {
             return Err("nobody promoted it".to_owned());
@@ -171,6 +192,20 @@ impl FleetWorld {
             self.has_soaked(truth, (order, release, before), &rollout)?;
         }
         Ok(())
+    }
+
+    /// The sites of a run that the nodes of a ring are in.
+    fn sites_of(&self, truth: &RunTruth<'_>, (order, release, at): &RingOf) -> SiteSet {
+        let revision = &self.revisions[truth.revision];
+        let rollout = self.rollout(truth.revision, order);
+        let wanted = revision.releases.get(&(order.clone(), release.clone()));
+        let nodes = wanted.into_iter().flat_map(BTreeMap::keys);
+        let of_ring = nodes.filter_map(|node| {
+            let site = self.nodes[*node].site;
+            let is_in = || self.rings.ring_of(rollout, *node, site) == *at;
+            (truth.led.contains(&site) && is_in()).then_some(site)
+        });
+        of_ring.collect()
     }
 
     /// Why a ring keeps those after it waiting.
@@ -189,7 +224,6 @@ impl FleetWorld {
                 parts.entry(site).or_default().push((*node, files));
             }
         }
-        let own = Self::site_of(truth.process.controller);
         let mut awaited = 0;
         for (site, nodes) in &parts {
             let soak = Soak {
@@ -197,24 +231,29 @@ impl FleetWorld {
                 millis: ring.soak_seconds * SECOND,
                 nodes,
             };
-            let has_soaked = match *site == own {
-                true => self.has_had_here(truth, &soak),
+            let is_own = truth.led.contains(site);
+            let has_soaked = match is_own {
+                true => self.has_had_here(truth, *site, &soak),
                 false => self.has_had_there(truth.told, *site, &soak),
             };
             has_soaked.map_err(|why| format!("{} in site {site} {why}", ring.name))?;
-            awaited += u64::from(*site != own);
+            awaited += u64::from(!is_own);
         }
         self.counts.awaited += awaited;
         Ok(())
     }
 
-    fn has_had_here(&self, truth: &RunTruth<'_>, soak: &Soak<'_>) -> Result<(), String> {
-        let site = Self::site_of(truth.process.controller);
+    fn has_had_here(
+        &self,
+        truth: &RunTruth<'_>,
+        site: usize,
+        soak: &Soak<'_>,
+    ) -> Result<(), String> {
         let now = SiteLook {
             life: truth.process.life,
             at: self.now,
             ended: self.now,
-            seen: truth.seen.clone(),
+            seen: self.of_site(truth.seen, site),
         };
         let has_had = self.has_had(site, &now, soak);
         if !self.was_restored || has_had.is_ok() {
@@ -312,30 +351,34 @@ impl FleetWorld {
         }
     }
 
-    /// What a look of a site finds, as it is.
-    pub(super) fn seen(&self, site: usize) -> SeenFiles {
-        let nodes = site * self.size.nodes..(site + 1) * self.size.nodes;
+    /// What a look at some sites finds, as it is.
+    pub(super) fn seen(&self, sites: &SiteSet) -> SeenFiles {
+        let nodes = sites.iter().flat_map(|site| self.nodes_of(*site));
         nodes
             .map(|node| (node, self.nodes[node].seen(self.now)))
             .collect()
     }
 
+    fn nodes_of(&self, site: usize) -> Range<usize> {
+        site * self.size.nodes..(site + 1) * self.size.nodes
+    }
+
+    /// What of that is of one site.
+    pub(super) fn of_site(&self, seen: &SeenFiles, site: usize) -> SeenFiles {
+        let nodes = seen.range(self.nodes_of(site));
+        nodes.map(|(node, seen)| (*node, seen.clone())).collect()
+    }
+
     /// What a controller remembers of rings after a run. An image that the orders do not want
     /// is forgotten; while they are in doubt, it is not.
-    pub(super) fn remembers(
-        &mut self,
-        at: usize,
-        revision: usize,
-        begun: BTreeSet<RingOf>,
-        plan: &Plan,
-    ) {
+    pub(super) fn remembers(&mut self, at: usize, revision: usize, begun: BegunRings, plan: &Plan) {
         let is_valid = self.revisions[revision].is_valid;
         let is_planned = |(order, release, _): &RingOf| {
             let mut planned = plan.rollouts.iter();
             planned.any(|one| one.order == *order && one.release == *release)
         };
         let known = &mut self.controllers[at].begun;
-        known.retain(|ring| !is_valid && !is_planned(ring));
+        known.retain(|ring, _| !is_valid && !is_planned(ring));
         known.extend(begun);
     }
 }

@@ -59,23 +59,23 @@ impl FleetWorld {
     /// the planner finds nothing more to do.
     fn unrest(&self) -> Option<String> {
         for site in 0..self.size.sites {
-            let leaders: Vec<usize> = [2 * site, 2 * site + 1]
-                .into_iter()
-                .filter(|&controller| {
-                    let life = self.controllers[controller].life;
-                    self.leads(Process { controller, life }).is_some()
-                })
-                .collect();
+            let serving = self.serving(site).into_iter();
+            let leaders = serving.filter(|process| self.leads(*process, site).is_some());
+            let leaders: Vec<Process> = leaders.collect();
             let [leader] = leaders.as_slice() else {
                 return Some(format!("{leaders:?} lead site {site} in the end"));
             };
-            let Some(last) = self.controllers[*leader].last.as_ref() else {
+            let last = self.controllers[leader.controller].last.as_ref();
+            let Some(last) = last.filter(|last| last.led.contains_key(&site)) else {
                 return Some(format!("no run of site {site} came to an end"));
             };
             let plan = &last.look.plan;
-            // Where no order is for a site any more, files stay until an operator agrees.
+            let wanted = &self.revisions[last.revision];
+            // Where no order is for a site any more, files stay until an operator agrees;
+            // while a position is invalid, they stay in any case.
             let is_meant = |blocked: &Blocked| match blocked.reason {
                 BlockedReason::OverBudget { .. } => last.look.desired.positions.is_empty(),
+                BlockedReason::PruneBlocked { .. } => !wanted.is_valid,
                 _ => false,
             };
             if !plan.steps.is_empty() || !plan.blocked.iter().all(is_meant) {
@@ -88,9 +88,11 @@ impl FleetWorld {
                 return Some(format!("site {site} goes by old orders"));
             }
         }
-        let wanted = &self.revisions[self.revisions.len() - 1];
-        let mut lacking = wanted.wanted();
-        let lacking = lacking.find(|(node, file)| !self.nodes[*node].has(file));
-        lacking.map(|(node, file)| format!("node {node} lacks {file}"))
+        let wanted = &self.revisions[self.revisions.len() - 1].wanted;
+        let mut lacking = wanted.iter().filter_map(|(node, files)| {
+            let file = files.iter().find(|file| !self.nodes[*node].has(file))?;
+            Some(format!("node {node} lacks {file}"))
+        });
+        lacking.next()
     }
 }

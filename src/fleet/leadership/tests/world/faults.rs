@@ -1,5 +1,6 @@
 //! What goes wrong, and the end of it.
 
+use super::controllers::SeatId;
 use super::{FleetWorld, Happening, Process, SECOND};
 
 impl FleetWorld {
@@ -16,7 +17,7 @@ impl FleetWorld {
             controller: at,
             life: self.controllers[at].life,
         };
-        match self.random.u8(0..18) {
+        match self.random.u8(0..20) {
             0..=2 => {
                 let until = self.now + self.random.u64(SECOND..90 * SECOND);
                 let stopped = &mut self.controllers[at].stopped_until;
@@ -35,8 +36,12 @@ impl FleetWorld {
             }
             9 => {
                 if self.controllers[at].is_alive {
-                    self.controllers[at].machine.leave();
-                    self.at(self.now, Happening::Turn(process));
+                    for seat in self.controllers[at].seats.values_mut() {
+                        seat.machine.leave();
+                    }
+                    for site in self.controllers[at].sites.clone() {
+                        self.at(self.now, Happening::Turn(SeatId { process, site }));
+                    }
                 }
             }
             10..=12 => {
@@ -55,7 +60,10 @@ impl FleetWorld {
                 self.backups.push(backup);
             }
             15 => {
-                if self.size.restores && !self.backups.is_empty() {
+                if self.size.loses_leaders {
+                    let site = self.random.usize(0..self.size.sites);
+                    self.loses_leadership(site);
+                } else if self.size.restores && !self.backups.is_empty() {
                     let backup = self.random.usize(0..self.backups.len());
                     let (store, objects) = self.backups[backup].clone();
                     self.store = store;
@@ -71,8 +79,51 @@ impl FleetWorld {
                     self.counts.lost += u64::from(is_lost);
                 }
             }
-            _ => self.site_is_cut(Self::site_of(at)),
+            17 | 18 => self.garbles(),
+            _ => {
+                let site = self.random.usize(0..self.size.sites);
+                self.site_is_cut(site);
+            }
         }
+    }
+
+    /// What says who leads a site is lost from the store, and all else stays. Where all its
+    /// controllers begin anew, they know nothing of the epochs of before.
+    fn loses_leadership(&mut self, site: usize) {
+        self.store.leaders[site] = None;
+        self.was_restored = true;
+        self.counts.lost_leaderships += 1;
+        if self.random.bool() {
+            for process in self.serving(site) {
+                self.controllers[process.controller].is_alive = false;
+            }
+        }
+    }
+
+    /// Somebody without the key of the fleet writes to an instruction for rollouts: what
+    /// cannot be read, that nothing is paused or stopped, or that there is none.
+    fn garbles(&mut self) {
+        let objects = self.objects.copy();
+        let said = objects
+            .iter()
+            .filter(|(key, _)| key.starts_with("v1/rollouts/"));
+        let Some((key, object)) = self.random.choice(said.collect::<Vec<_>>()) else {
+            return;
+        };
+        let bytes = match self.random.u8(0..3) {
+            0 => None,
+            1 => Some(b"{".to_vec()),
+            _ => serde_json::from_slice(&object.bytes)
+                .ok()
+                .map(|mut said: serde_json::Value| {
+                    said["is_paused"] = false.into();
+                    said["stopped"] = Vec::<String>::new().into();
+                    said["nonce"] = self.number.to_string().into();
+                    said.to_string().into_bytes()
+                }),
+        };
+        self.objects.forge(key, bytes, self.now);
+        self.counts.garbled += 1;
     }
 
     /// A site does not reach the store, or has no controller, for longer than others go by
@@ -83,10 +134,11 @@ impl FleetWorld {
         }
         let until = self.now + self.random.u64(100 * SECOND..700 * SECOND);
         let is_reached = self.random.bool();
-        for at in [2 * site, 2 * site + 1] {
+        for process in self.serving(site) {
+            let controller = &mut self.controllers[process.controller];
             match is_reached {
-                true => self.controllers[at].stopped_until = until,
-                false => self.controllers[at].cut_until = until,
+                true => controller.stopped_until = until,
+                false => controller.cut_until = until,
             }
         }
     }

@@ -22,6 +22,7 @@ fn size(seed: u64) -> WorldSize {
         nodes,
         is_calm: seed % 10 == 7,
         restores: seed % 10 == 3,
+        loses_leaders: seed % 10 == 5,
         has_rings: seed % 4 != 2,
     }
 }
@@ -45,6 +46,14 @@ fn histories(seeds: impl Iterator<Item = u64>) -> Counts {
             instructed: all.instructed + one.instructed,
             reports: all.reports + one.reports,
             lost: all.lost + one.lost,
+            late_reports: all.late_reports + one.late_reports,
+            outdated: all.outdated + one.outdated,
+            lost_leaderships: all.lost_leaderships + one.lost_leaderships,
+            double_runs: all.double_runs + one.double_runs,
+            partial_pushed: all.partial_pushed + one.partial_pushed,
+            partial_kept: all.partial_kept + one.partial_kept,
+            garbled: all.garbled + one.garbled,
+            stops_kept: all.stops_kept + one.stops_kept,
         }
     })
 }
@@ -69,14 +78,26 @@ fn whatever_goes_wrong_every_site_has_one_leader_and_gets_what_it_wants() {
         instructed,
         reports,
         lost,
+        late_reports,
+        outdated,
+        lost_leaderships,
+        double_runs,
+        partial_pushed,
+        partial_kept,
+        garbled,
+        stops_kept,
     } = counts;
     assert!(leaders > 400 && runs > 1500 && pushes > 500, "{counts:?}");
     assert!(removals > 80 && fenced > 10, "{counts:?}");
     assert!(downloads > 200 && from_store > 200, "{counts:?}");
     assert!(takeovers > 20, "{counts:?}");
-    assert!(rings > 300 && awaited > 100 && promoted > 100, "{counts:?}");
+    assert!(rings > 300 && awaited > 80 && promoted > 100, "{counts:?}");
     assert!(waits > 300 && instructed > 100 && lost > 20, "{counts:?}");
-    assert!(reports > 1000, "{counts:?}");
+    assert!(reports > 1000 && late_reports > 5, "{counts:?}");
+    assert!(lost_leaderships > 20 && outdated > 5, "{counts:?}");
+    assert!(double_runs > 150, "{counts:?}");
+    assert!(garbled > 200 && stops_kept > 100, "{counts:?}");
+    assert!(partial_pushed > 50 && partial_kept > 200, "{counts:?}");
 }
 
 /// `cargo test --lib ten_thousand_fleets -- --ignored --nocapture`; `SEEDS=A..B` for

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::begun::RunTruth;
+use super::controllers::{LedSet, SiteSet};
 use super::orders::{number as number_of, with_known};
 use super::rollouts::site_name;
 use super::running::WorldRun;
@@ -12,8 +13,8 @@ use super::{FleetWorld, Happening, Process, SECOND, Time};
 use crate::facts::{Catalog, Memory, Observed};
 use crate::model::{LeaderEpoch, Rollout, Windows};
 use crate::plan::{
-    BlockedReason, Create, Look, Policy, PrunePolicy, Retention, RunOptions, SharedStorages,
-    TransportPolicy, plan,
+    Action, BlockedReason, Create, Look, Plan, Policy, PrunePolicy, Retention, RunOptions,
+    SharedStorages, Step, TransportPolicy, plan,
 };
 
 /// The beginning of a run.
@@ -22,7 +23,7 @@ pub(super) struct BegunLook {
     revision: usize,
     /// When it read the orders.
     read: Time,
-    epoch: u64,
+    led: LedSet,
     told: WasTold,
 }
 
@@ -43,18 +44,19 @@ impl FleetWorld {
             return;
         }
         // Whoever leads later looks then.
-        let Some(epoch) = self.leads(process) else {
+        let led = self.led(process);
+        if led.is_empty() {
             return;
-        };
+        }
         self.number += 1;
         let (number, revision) = (self.number, self.revision());
-        let told = self.view(process);
+        let told = self.view(process, &led);
         self.controllers[at].is_called = false;
         self.controllers[at].looking = Some(BegunLook {
             number,
             revision,
             read: self.now,
-            epoch,
+            led,
             told,
         });
         let takes = match self.random.u8(0..6) {
@@ -78,29 +80,40 @@ impl FleetWorld {
         let BegunLook {
             revision,
             read,
-            epoch,
+            led,
             told,
             ..
         } = looking;
-        if self.leads(process) != Some(epoch) {
+        if !self.still_leads(process, &led) {
             // Whoever leads now looks.
             self.after(SECOND, Happening::Looks(process));
             return;
         }
-        self.counts.runs += 1;
-        let site = Self::site_of(at);
+        self.counts.double_runs += u64::from(led.len() > 1);
+        let sites: SiteSet = led.keys().copied().collect();
         let controller = &self.controllers[at];
-        let desired = self.revisions[revision].of_site(site);
-        let desired = with_known(&desired, &controller.memory.places);
+        let covers = |node: &_| led.contains_key(&self.nodes[number_of(node)].site);
+        let (memory, others) = controller.memory.clone().divided(covers);
+        let desired = self.revisions[revision].of_sites(&sites);
+        let desired = with_known(&desired, &memory.places);
         let nodes = desired.nodes.keys();
         let nodes = nodes.map(|id| (id.clone(), self.nodes[number_of(id)].state(self.now)));
-        let epochs = BTreeMap::from([(site_name(site), LeaderEpoch::new(epoch))]);
+        let epochs = led.iter();
+        let epochs = epochs.map(|(site, epoch)| (site_name(*site), LeaderEpoch::new(*epoch)));
+        let epochs = epochs.collect();
         let orders = desired.positions.iter().map(|want| &want.position.order);
         let memory = Memory {
             instructed: told.instructed.over(orders),
             instruction_troubles: told.instructed.troubles(),
-            ..controller.memory.clone().led_under(epochs)
+            instructions_read: told.instructed.read,
+            ..memory.led_under(epochs)
         };
+        let doubted = &told.instructed.unreadable_orders;
+        let mut doubted = doubted
+            .iter()
+            .filter_map(|order| memory.instructed.get(order));
+        let is_kept = doubted.any(|said| !said.stopped.is_empty());
+        self.counts.stops_kept += u64::from(is_kept);
         let observed = Observed {
             catalog: Catalog::default(),
             cache: controller.cache.clone(),
@@ -112,12 +125,11 @@ impl FleetWorld {
         };
         let policy = policy(&self.rings.common);
         let plan = plan(&desired, &observed, &policy, &RunOptions::default());
-        let waits = |reason: &BlockedReason| matches!(reason, BlockedReason::WaitsForRing { .. });
-        let mut blocked = plan.blocked.iter();
-        self.counts.waits += u64::from(blocked.any(|one| waits(&one.reason)));
-        let seen = self.seen(site);
+        self.note_plan(revision, &plan);
+        let seen = self.seen(&sites);
         let truth = RunTruth {
             process,
+            led: &sites,
             revision,
             told: &told.truth,
             seen: &seen,
@@ -126,7 +138,8 @@ impl FleetWorld {
         let run = WorldRun {
             number,
             revision,
-            epoch,
+            led,
+            others,
             read,
             began: self.now,
             seen,
@@ -143,6 +156,27 @@ impl FleetWorld {
         };
         self.controllers[at].run = Some(run);
         self.advance(process);
+    }
+}
+
+impl FleetWorld {
+    /// A plan is made.
+    fn note_plan(&mut self, revision: usize, plan: &Plan) {
+        let is_blocked = |is_so: fn(&BlockedReason) -> bool| {
+            let mut blocked = plan.blocked.iter();
+            blocked.any(|one| is_so(&one.reason))
+        };
+        let waits = is_blocked(|why| matches!(why, BlockedReason::WaitsForRing { .. }));
+        let keeps = is_blocked(|why| matches!(why, BlockedReason::PruneBlocked { .. }));
+        let pushes = |step: &Step| matches!(step.action, Action::Push { .. });
+        let is_partial = !self.revisions[revision].partial.is_empty();
+        let counts = &mut self.counts;
+        counts.runs += 1;
+        counts.waits += u64::from(waits);
+        if is_partial {
+            counts.partial_kept += u64::from(keeps);
+            counts.partial_pushed += u64::from(plan.steps.iter().any(pushes));
+        }
     }
 }
 

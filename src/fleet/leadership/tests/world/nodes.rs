@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::orders::{DIR, target};
+use super::controllers::SeatId;
+use super::orders::DIR;
 use super::{FleetWorld, Happening, Process, SECOND, Time, WorldSize, fetching};
 use crate::facts::{
     DirState, Fact, Failure, FailureKind, NodeState, Outcome, RecordEntry, References, RemoteFile,
@@ -71,9 +72,10 @@ impl WorldNode {
     pub(super) fn has(&self, file: &FileName) -> bool {
         let found = self.dir.files.get(file.as_str());
         let entry = self.dir.record.get(file);
-        entry.zip(found).is_some_and(|(entry, found)| {
-            entry.describes(found) && entry.sha256 == fetching::digest(&entry.artifact)
-        })
+        // Every record here is made with the right digest.
+        entry
+            .zip(found)
+            .is_some_and(|(entry, found)| entry.describes(found))
     }
 
     /// What is there as it should be; `None` while it does not answer.
@@ -185,16 +187,21 @@ impl FleetWorld {
             if self.runs(work.process) && self.controllers[at].stopped_until <= self.now {
                 let by = LeaderEpoch::new(known);
                 // What began under an earlier leadership does not end the present one.
-                if self.leads(work.process).is_none_or(|own| own < known) {
-                    self.controllers[at].machine.outranked(by);
-                    self.turn(work.process);
+                let site = self.nodes[work.node].site;
+                let leads = self.leads(work.process, site);
+                if leads.is_none_or(|own| own < known) {
+                    let process = work.process;
+                    let seat = SeatId { process, site };
+                    self.seat(seat).machine.outranked(by);
+                    self.turn(seat);
                 }
             }
             return false;
         }
         let life = work.process.life;
         let node = &mut self.nodes[work.node];
-        assert_eq!(node.site, Self::site_of(work.process.controller));
+        let controller = &self.controllers[work.process.controller];
+        assert!(controller.sites.contains(&node.site));
         if work.epoch == known && !self.was_restored {
             let by = node.by;
             assert!(
@@ -262,16 +269,15 @@ impl FleetWorld {
     /// A file goes only if the orders that the run read are all known and do not want it.
     /// What they say since may want it: the run could not know.
     fn is_removable(&self, work: &NodeWork, file: &FileName) {
-        let target = target(work.node);
         let read = &self.revisions[work.revision];
         assert!(
-            read.is_valid && !read.wants(&target, file),
+            read.is_valid && !read.wants(work.node, file),
             "{file} is removed in doubt from node {}",
             work.node
         );
         let now = &self.revisions[self.revision()];
         assert!(
-            (now.is_valid && !now.wants(&target, file)) || now.since > work.read,
+            (now.is_valid && !now.wants(work.node, file)) || now.since > work.read,
             "{file} is removed from node {} for orders that were old",
             work.node
         );

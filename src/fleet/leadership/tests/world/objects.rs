@@ -18,8 +18,10 @@ use object_store::{
     Result,
 };
 
+use jiff::Timestamp;
+use serde::Deserialize;
+
 use super::Time;
-use crate::facts::SiteReport;
 
 /// An object.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub(super) struct WorldObject {
     /// When it got there, and when it was sent.
     pub modified: Time,
     pub sent: Time,
+    /// Somebody without the key of the fleet wrote it.
+    pub is_forged: bool,
 }
 
 /// All of them, by key.
@@ -83,6 +87,13 @@ struct WayState {
     late: Vec<ObjectPut>,
 }
 
+impl ObjectPut {
+    /// True for the report of a site.
+    pub(super) fn is_report(&self) -> bool {
+        self.key.ends_with("/report.json")
+    }
+}
+
 impl WorldObjects {
     pub(super) fn way(&self) -> ObjectsWay {
         ObjectsWay {
@@ -94,6 +105,28 @@ impl WorldObjects {
     /// As they are now.
     pub(super) fn copy(&self) -> ObjectMap {
         self.0.lock().unwrap().objects.clone()
+    }
+
+    /// Somebody replaces one, or removes it.
+    pub(super) fn forge(&self, key: &str, bytes: Option<Vec<u8>>, now: Time) {
+        let objects = &mut self.0.lock().unwrap().objects;
+        let object = bytes.map(|bytes| WorldObject {
+            bytes: bytes.into(),
+            modified: now,
+            sent: now,
+            is_forged: true,
+        });
+        match object {
+            Some(object) => objects.insert(key.to_owned(), object),
+            None => objects.remove(key),
+        };
+    }
+
+    /// The report that is there, with the epoch of its leader.
+    pub(super) fn report(&self, key: &str) -> Option<(WorldObject, u64)> {
+        let object = self.0.lock().unwrap().objects.get(key)?.clone();
+        let age: ReportAge = serde_json::from_slice(&object.bytes).unwrap();
+        Some((object, age.epoch))
     }
 
     /// They are as they were; with a time as if they had been written then.
@@ -126,32 +159,40 @@ impl WorldObjects {
             }
             _ => {}
         }
-        if let (Some(found), false) = (found, state.was_restored) {
-            obeys_epochs(&put.key, &found.bytes, &put.bytes);
+        if let Some(found) = found {
+            replaces_older(&put.key, &found.bytes, &put.bytes, state.was_restored);
         }
         let tag = tag(&put.bytes);
         let object = WorldObject {
             bytes: put.bytes,
             modified: now,
             sent: put.sent,
+            is_forged: false,
         };
         state.objects.insert(put.key, object);
         Ok(tag)
     }
 }
 
-/// No leader replaces the report of a later one.
-fn obeys_epochs(key: &str, before: &[u8], after: &[u8]) {
+/// What is to be known of a report to compare it with another one.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+struct ReportAge {
+    /// Of the leader that wrote it.
+    epoch: u64,
+    written: Timestamp,
+}
+
+/// No report replaces that of a later leader, or one that was written later. After a store was
+/// restored, what was written later may be of an earlier epoch, and counts.
+fn replaces_older(key: &str, before: &[u8], after: &[u8], was_restored: bool) {
     if !key.ends_with("/report.json") {
         return;
     }
-    let [before, after] =
-        [before, after].map(|bytes| serde_json::from_slice::<SiteReport>(bytes).unwrap());
+    let age = |bytes: &[u8]| serde_json::from_slice::<ReportAge>(bytes).unwrap();
+    let (before, after) = (age(before), age(after));
     assert!(
-        after.epoch >= before.epoch,
-        "{key} of {:?} is replaced by one of {:?}",
-        before.epoch,
-        after.epoch
+        after.written > before.written && (was_restored || after.epoch >= before.epoch),
+        "{key}, {before:?}, is replaced by {after:?}"
     );
 }
 
@@ -254,8 +295,8 @@ impl ObjectStore for ObjectsWay {
 
     async fn get_opts(&self, location: &Path, _: GetOptions) -> Result<GetResult> {
         self.request(None, |_| {
-            let state = self.objects.0.lock().unwrap();
-            let Some(object) = state.objects.get(location.as_ref()) else {
+            let objects = &self.objects.0.lock().unwrap().objects;
+            let Some(object) = objects.get(location.as_ref()) else {
                 let (path, source) = (location.to_string(), "there is none".into());
                 return Err(Error::NotFound { path, source });
             };
@@ -273,10 +314,9 @@ impl ObjectStore for ObjectsWay {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let prefix = prefix.map_or("", |path| path.as_ref());
         let listed = self.request(None, |_| {
-            let state = self.objects.0.lock().unwrap();
-            let objects = state.objects.iter();
-            let objects = objects.filter(|(key, _)| key.starts_with(prefix));
-            Ok(objects
+            let objects = &self.objects.0.lock().unwrap().objects;
+            let listed = objects.iter().filter(|(key, _)| key.starts_with(prefix));
+            Ok(listed
                 .map(|(key, object)| Ok(meta(key, object)))
                 .collect::<Vec<_>>())
         });

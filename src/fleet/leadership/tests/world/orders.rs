@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::controllers::SiteSet;
 use super::rollouts::WorldRings;
 use super::{SECOND, Time, WorldSize, begun};
 use crate::facts::Catalog;
 use crate::model::{
     Arch, Dir, FileName, Format, NameTemplate, Node, NodeId, Order, OrderId, OrderSet, Platform,
-    Position, Problem, PushTarget, Reach, RejectedFile, Release, Rollout, SchematicId,
-    SchematicSource, SourceRef, VersionPolicy,
+    Position, Problem, PushTarget, Reach, RejectedFile, RejectedPosition, Release, Rollout,
+    SchematicId, SchematicSource, SourceRef, VersionPolicy,
 };
 use crate::plan::{Desired, Naming, resolve};
 
@@ -19,37 +20,42 @@ pub(super) const DIR: &str = "/var/lib/vz/template/iso";
 /// The orders as they stand from some time on.
 pub(super) struct Revision {
     pub since: Time,
-    /// Everything can be read.
+    /// Everything can be read, and no position is invalid.
     pub is_valid: bool,
+    /// The orders with an invalid position.
+    pub partial: BTreeSet<OrderId>,
     /// The rings that orders have of their own.
     pub rollouts: BTreeMap<OrderId, Rollout>,
     /// The images of orders, with the files that each node is to have of them.
     pub releases: BTreeMap<(OrderId, Release), BTreeMap<usize, BTreeSet<FileName>>>,
-    /// What is wanted, by site.
-    desired: Vec<Rc<Desired>>,
+    /// What is wanted, by the sites that a run may be for.
+    desired: BTreeMap<SiteSet, Rc<Desired>>,
+    /// Which files are wanted on which nodes, whatever stands in invalid positions.
+    pub wanted: BTreeMap<usize, BTreeSet<FileName>>,
+}
+
+/// What is wrong with the orders.
+#[derive(Debug, Clone, Copy)]
+enum OrderFlaw {
+    None,
+    /// A file cannot be read.
+    BrokenFile,
+    /// A position of an order is invalid.
+    InvalidPosition {
+        order: usize,
+        position: usize,
+    },
 }
 
 impl Revision {
-    pub(super) fn of_site(&self, site: usize) -> Rc<Desired> {
-        Rc::clone(&self.desired[site])
-    }
-
-    /// Which files are wanted on which nodes.
-    pub(super) fn wanted(&self) -> impl Iterator<Item = (usize, FileName)> {
-        let placed = self.desired.iter().flat_map(|desired| &desired.placed);
-        placed.flat_map(|(target, files)| {
-            let node = number(&target.node);
-            files.keys().map(move |file| (node, file.clone()))
-        })
+    pub(super) fn of_sites(&self, sites: &SiteSet) -> Rc<Desired> {
+        Rc::clone(&self.desired[sites])
     }
 
     /// True if this file is wanted on this node.
-    pub(super) fn wants(&self, target: &PushTarget, file: &FileName) -> bool {
-        let mut desired = self.desired.iter();
-        desired.any(|desired| {
-            let files = desired.placed.get(target);
-            files.is_some_and(|files| files.contains_key(file))
-        })
+    pub(super) fn wants(&self, node: usize, file: &FileName) -> bool {
+        let files = self.wanted.get(&node);
+        files.is_some_and(|files| files.contains(file))
     }
 }
 
@@ -70,12 +76,13 @@ pub(super) fn target(node: usize) -> PushTarget {
     }
 }
 
-/// The history of the orders. The last revision can be read, and stands since before the
-/// trouble is over.
+/// The history of the orders. The last revision can be read, but for a position of an order
+/// without rings, and stands since before the trouble is over.
 pub(super) fn revisions(
     random: &mut fastrand::Rng,
     size: WorldSize,
     rings: &WorldRings,
+    served: &[SiteSet],
 ) -> Vec<Revision> {
     let count = random.usize(3..9 + usize::from(size.has_rings) * 4);
     let mut times: Vec<Time> = (0..count)
@@ -103,31 +110,45 @@ pub(super) fn revisions(
                 }
             }
         }
-        let is_valid = at == count || random.u8(0..4) > 0;
-        revision(since, is_valid, &orders, (size, rings))
+        let flaw = match random.u8(0..8) {
+            0 | 1 if at != count => OrderFlaw::BrokenFile,
+            2 | 3 => invalid_position(random, &orders, |order| {
+                let rollout = order.rollout.as_ref().unwrap_or(&rings.common);
+                at != count || rollout.rings.is_empty()
+            }),
+            _ => OrderFlaw::None,
+        };
+        revision(since, flaw, &orders, (size, rings, served))
     });
     revisions.collect()
 }
 
+/// Of an order that may have one.
+fn invalid_position(
+    random: &mut fastrand::Rng,
+    orders: &[Order],
+    may: impl Fn(&Order) -> bool,
+) -> OrderFlaw {
+    let orders = orders.iter().enumerate().filter(|(_, order)| may(order));
+    match random.choice(orders.collect::<Vec<_>>()) {
+        Some((order, of)) => OrderFlaw::InvalidPosition {
+            order,
+            position: random.usize(0..of.positions.len()),
+        },
+        None => OrderFlaw::None,
+    }
+}
+
 fn revision(
     since: Time,
-    is_valid: bool,
+    flaw: OrderFlaw,
     orders: &[Order],
-    (size, rings): (WorldSize, &WorldRings),
+    (size, rings, served): (WorldSize, &WorldRings, &[SiteSet]),
 ) -> Revision {
     let mut set = OrderSet {
         orders: orders.to_vec(),
         ..OrderSet::default()
     };
-    if !is_valid {
-        // What stood in the file is not known, and is wanted all the same.
-        set.orders.pop();
-        let broken = "broken.yaml".to_owned();
-        set.rejected_files.push(RejectedFile {
-            problems: vec![Problem::of_file(&broken, "it cannot be read")],
-            file: broken,
-        });
-    }
     let ids = (0..size.sites * size.nodes).map(name);
     let nodes = ids.map(|id| {
         let reach = Reach::Local;
@@ -136,30 +157,86 @@ fn revision(
     set.nodes = nodes.collect();
     let traits = (0..size.sites * size.nodes).map(|node| (name(node), rings.traits(node, size)));
     set.traits = traits.collect();
+    let mut rejected = None;
+    match flaw {
+        OrderFlaw::None => {}
+        OrderFlaw::BrokenFile => {
+            // What stood in the file is not known, and is wanted all the same.
+            set.orders.pop();
+            let broken = "broken.yaml".to_owned();
+            set.rejected_files.push(RejectedFile {
+                problems: vec![Problem::of_file(&broken, "it cannot be read")],
+                file: broken,
+            });
+        }
+        OrderFlaw::InvalidPosition { order, position } => {
+            let position = set.orders[order].positions.remove(position);
+            let problem = Problem::of_file(&position.source.file, "it has no such format");
+            let refused = RejectedPosition {
+                index: position.index,
+                name: position.name,
+                problems: vec![problem],
+            };
+            rejected = Some((order, refused));
+        }
+    }
+    // The other positions are wanted as if it were not there.
+    let sites = (0..size.sites).map(|site| SiteSet::from([site]));
+    let single = resolved(&set, sites, size);
+    let (mut releases, mut wanted) = (BTreeMap::new(), BTreeMap::new());
+    for (release, node, file) in single.values().flat_map(|desired| begun::releases(desired)) {
+        let nodes: &mut BTreeMap<_, BTreeSet<_>> = releases.entry(release).or_default();
+        nodes.entry(node).or_default().insert(file.clone());
+        let files: &mut BTreeSet<_> = wanted.entry(node).or_default();
+        files.insert(file);
+    }
+    let mut partial = BTreeSet::new();
+    if let Some((order, refused)) = rejected {
+        set.orders[order].rejected.push(refused);
+        partial.insert(set.orders[order].id.clone());
+    }
+    let more = served.iter().filter(|sites| sites.len() > 1).cloned();
+    let desired = match partial.is_empty() {
+        true => {
+            let more = resolved(&set, more, size);
+            single.into_iter().chain(more).collect()
+        }
+        false => {
+            let sites = single.into_keys();
+            resolved(&set, sites.chain(more), size)
+        }
+    };
+    let own = set.orders.iter();
+    let own = own.filter_map(|order| Some((order.id.clone(), order.rollout.clone()?)));
+    Revision {
+        since,
+        is_valid: matches!(flaw, OrderFlaw::None),
+        partial,
+        rollouts: own.collect(),
+        releases,
+        desired,
+        wanted,
+    }
+}
+
+/// What the orders want in each of these sets of sites.
+fn resolved(
+    set: &OrderSet,
+    of: impl Iterator<Item = SiteSet>,
+    size: WorldSize,
+) -> BTreeMap<SiteSet, Rc<Desired>> {
     let naming = Naming {
         template: NameTemplate::default(),
         factory_url: "https://factory.example/".to_owned(),
         qcow2_clusters: BTreeSet::new(),
     };
-    let desired = (0..size.sites).map(|site| {
-        let covered = set.covering(|node| number(node) / size.nodes == site, |_| false);
-        Rc::new(resolve(&covered, &Catalog::default(), &naming))
+    let resolved = of.map(|sites| {
+        let covers = |node: &_| sites.contains(&(number(node) / size.nodes));
+        let covered = set.covering(covers, |_| false);
+        let desired = resolve(&covered, &Catalog::default(), &naming);
+        (sites, Rc::new(desired))
     });
-    let desired: Vec<Rc<Desired>> = desired.collect();
-    let mut releases: BTreeMap<_, BTreeMap<_, BTreeSet<_>>> = BTreeMap::new();
-    for (release, node, file) in desired.iter().flat_map(|desired| begun::releases(desired)) {
-        let nodes = releases.entry(release).or_default();
-        nodes.entry(node).or_default().insert(file);
-    }
-    let own = set.orders.iter();
-    let own = own.filter_map(|order| Some((order.id.clone(), order.rollout.clone()?)));
-    Revision {
-        since,
-        is_valid,
-        rollouts: own.collect(),
-        releases,
-        desired,
-    }
+    resolved.collect()
 }
 
 fn order(random: &mut fastrand::Rng, size: WorldSize, rings: &WorldRings, number: usize) -> Order {

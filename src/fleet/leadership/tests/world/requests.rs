@@ -1,8 +1,6 @@
 //! Requests about leaderships, and what comes of them.
 
-use std::time::Duration;
-
-use super::telling::StoreAccess;
+use super::controllers::SeatId;
 use super::{FleetWorld, Happening, Process, SECOND, Time};
 use crate::fleet::leadership::body::LeadershipBody;
 use crate::fleet::leadership::machine::{Task, Wrote};
@@ -10,7 +8,7 @@ use crate::fleet::leadership::machine::{Task, Wrote};
 /// What is on its way to the store or back.
 #[derive(Debug, Clone)]
 pub(super) struct WorldRequest {
-    pub process: Process,
+    pub seat: SeatId,
     /// `None` to read.
     write: Option<(LeadershipBody, Option<LeadershipBody>)>,
     answer: Option<WorldAnswer>,
@@ -25,76 +23,89 @@ enum WorldAnswer {
 }
 
 impl FleetWorld {
-    pub(super) fn turn(&mut self, process: Process) {
-        let at = process.controller;
-        if !self.runs(process) || self.controllers[at].asked.is_some() {
+    pub(super) fn turn(&mut self, id: SeatId) {
+        let at = id.process.controller;
+        if !self.runs(id.process) {
             return;
         }
         let now = self.local(at);
-        let task = self.controllers[at].machine.next(now);
-        self.led_is_looked_at(process);
+        let seat = self.seat(id);
+        if seat.asked.is_some() || seat.is_left {
+            return;
+        }
+        let task = seat.machine.next(now);
+        self.led_is_looked_at(id);
         match task {
             Task::Wait(until) => {
                 let until = self.real(at, until);
-                self.at(until, Happening::Turn(process));
+                self.at(until, Happening::Turn(id));
             }
             Task::Done => {
+                self.seat(id).is_left = true;
                 // An orderly stop: the next process begins some time later.
-                self.controllers[at].is_alive = false;
-                self.restart(at);
+                let controller = &mut self.controllers[at];
+                if controller.seats.values().all(|seat| seat.is_left) {
+                    controller.is_alive = false;
+                    self.restart(at);
+                }
             }
-            Task::Read => self.send(process, None),
-            Task::Write { body, after } => self.send(process, Some((body, after))),
+            Task::Read => self.send(id, None),
+            Task::Write { body, after } => self.send(id, Some((body, after))),
         }
     }
 
-    /// A run begins as soon as the site is led, and two never lead it.
-    fn led_is_looked_at(&mut self, process: Process) {
+    /// A run begins as soon as a site is led, and two never lead it.
+    fn led_is_looked_at(&mut self, id: SeatId) {
+        let SeatId { process, site } = id;
         let at = process.controller;
-        let leads = self.leads(process).is_some();
-        let led = std::mem::replace(&mut self.controllers[at].led, leads);
+        let leads = self.leads(process, site).is_some();
+        let led = std::mem::replace(&mut self.seat(id).led, leads);
         if !leads {
             return;
         }
-        let other = at ^ 1;
-        let life = self.controllers[other].life;
-        let other = Process {
-            controller: other,
-            life,
-        };
-        let acts = self.controllers[other.controller].stopped_until <= self.now;
-        assert!(
-            self.was_restored || !acts || self.leads(other).is_none(),
-            "two lead site {} at {}",
-            Self::site_of(at),
-            self.now
-        );
+        for other in self.serving(site) {
+            let acts = self.controllers[other.controller].stopped_until <= self.now;
+            let is_other = other.controller != at;
+            assert!(
+                self.was_restored || !acts || !is_other || self.leads(other, site).is_none(),
+                "two lead site {site} at {}",
+                self.now
+            );
+        }
         if !led {
             self.counts.leaders += 1;
-            let last = self.led_by[Self::site_of(at)].replace(at);
+            let last = self.led_by[site].replace(at);
             if last != Some(at) && !self.was_restored {
-                // What it knows of rings was before another one led.
-                self.controllers[at].begun.clear();
+                // What it knows of rings with nodes there was before another one led.
+                let begun = &mut self.controllers[at].begun;
+                begun.retain(|_, sites| !sites.contains(&site));
             }
             let watches = Happening::Watches {
                 process,
                 goes_on: false,
             };
             self.at(self.now, watches);
-            self.controllers[at].due = self.now;
-            self.at(self.now, Happening::Looks(process));
+            self.calls(process);
         }
     }
 
-    fn send(&mut self, process: Process, write: Option<(LeadershipBody, Option<LeadershipBody>)>) {
+    /// A run is to begin now, or after the present one.
+    pub(super) fn calls(&mut self, process: Process) {
+        let controller = &mut self.controllers[process.controller];
+        controller.due = self.now;
+        controller.is_called = true;
+        self.at(self.now, Happening::Looks(process));
+    }
+
+    fn send(&mut self, seat: SeatId, write: Option<(LeadershipBody, Option<LeadershipBody>)>) {
         self.number += 1;
         let number = self.number;
-        let at = process.controller;
-        let patience = self.controllers[at].machine.patience();
+        let at = seat.process.controller;
+        let patience = self.seat(seat).machine.patience();
         let gives_up = self.real(at, self.local(at) + patience);
-        self.controllers[at].asked = Some(number);
+        self.seat(seat).asked = Some(number);
         let request = WorldRequest {
-            process,
+            seat,
             write,
             answer: None,
             is_over: false,
@@ -134,8 +145,8 @@ impl FleetWorld {
         if request.answer.is_some() {
             return;
         }
-        let at = request.process.controller;
-        let site = Self::site_of(at);
+        let SeatId { process, site } = request.seat;
+        let at = process.controller;
         // An error may be told before or after the write.
         let fails = self.is_trouble() && self.random.u8(0..15) == 0;
         let is_before = self.random.bool();
@@ -167,11 +178,8 @@ impl FleetWorld {
         if body.holder.is_none() || self.was_restored {
             return;
         }
-        let life = request.process.life;
-        let epoch = (
-            Self::site_of(request.process.controller),
-            body.epoch.number(),
-        );
+        let life = request.seat.process.life;
+        let epoch = (request.seat.site, body.epoch.number());
         let holder = self.holders.entry(epoch).or_insert(life);
         assert_eq!(*holder, life, "two hold epoch {epoch:?}");
     }
@@ -180,21 +188,20 @@ impl FleetWorld {
         let Some(request) = self.requests.get_mut(&number) else {
             return;
         };
-        let (process, is_write) = (request.process, request.write.is_some());
+        let (seat, is_write) = (request.seat, request.write.is_some());
         let is_over = std::mem::replace(&mut request.is_over, true);
         let answer = request.answer.take().filter(|_| !is_given_up);
         if is_given_up {
             // A write that is still on its way arrives all the same.
             request.answer = None;
         }
-        if is_over || !self.runs(process) {
+        if is_over || !self.runs(seat.process) {
             self.forget(number);
             return;
         }
-        let at = process.controller;
-        self.controllers[at].asked = None;
-        let now = self.local(at);
-        let machine = &mut self.controllers[at].machine;
+        let now = self.local(seat.process.controller);
+        self.seat(seat).asked = None;
+        let machine = &mut self.seat(seat).machine;
         match answer {
             Some(WorldAnswer::Read(found)) => {
                 machine.read(now, Some(found.map(|one| (one.clone(), one))));
@@ -203,7 +210,7 @@ impl FleetWorld {
             Some(WorldAnswer::Failed) | None if is_write => machine.wrote(now, Wrote::Unclear),
             Some(WorldAnswer::Failed) | None => machine.read(now, None),
         }
-        self.turn(process);
+        self.turn(seat);
     }
 
     /// Nobody waits for it any more; a write may still be on its way.
@@ -218,33 +225,20 @@ impl FleetWorld {
     pub(super) fn lose_requests(&mut self) {
         let lost = std::mem::take(&mut self.requests);
         for (number, request) in lost {
-            let process = request.process;
-            if request.is_over || !self.runs(process) {
+            let id = request.seat;
+            if request.is_over || !self.runs(id.process) {
                 continue;
             }
-            let at = process.controller;
-            if self.controllers[at].asked == Some(number) {
-                self.controllers[at].asked = None;
-                let now = self.local(at);
-                let machine = &mut self.controllers[at].machine;
+            let now = self.local(id.process.controller);
+            let seat = self.seat(id);
+            if seat.asked == Some(number) {
+                seat.asked = None;
+                let machine = &mut seat.machine;
                 match request.write {
                     Some(_) => machine.wrote(now, Wrote::Unclear),
                     None => machine.read(now, None),
                 }
             }
         }
-    }
-
-    pub(super) fn restart(&mut self, at: usize) {
-        let now: Duration = self.local(at);
-        let machine = self.machine(at, now);
-        let life = self.lives;
-        let store = StoreAccess::new(&self.objects, Self::site_of(at));
-        self.controllers[at].restart(machine, life, store);
-        let process = Process {
-            controller: at,
-            life,
-        };
-        self.begins(process, self.now);
     }
 }

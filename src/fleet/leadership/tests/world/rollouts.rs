@@ -148,6 +148,9 @@ impl FleetWorld {
     /// Says it as the command does; true if it is in the store then, for all that is known.
     fn instruct(&mut self, at: usize, order: &OrderId, change: &RolloutChange) -> bool {
         let reports = self.controllers[at].store.reports();
+        let read = reports.read_instructions();
+        let is_known = read.contains_key(order) || self.said().contains_key(order);
+        let mut expected = self.said_to(&read).remove(order).unwrap_or_default();
         let told = async { Instructions::Shared(reports).instruct(order, change).await };
         let (told, _) = self.asks(at, told);
         let Ok((_, told)) = told else {
@@ -156,62 +159,58 @@ impl FleetWorld {
         self.counts.instructed += 1;
         let said = self.said().remove(order).unwrap_or_default();
         assert_eq!(told, said, "{order}");
-        match change {
-            RolloutChange::Pause => assert!(said.is_paused),
-            RolloutChange::Resume => assert!(!said.is_paused),
-            RolloutChange::Promote { releases, to } => {
-                for release in releases {
-                    assert!(!said.stopped.contains(release));
-                    assert_eq!(said.promoted.get(release), Some(to));
-                }
-            }
-            RolloutChange::Stop(releases) => {
-                assert!(said.stopped.is_superset(releases));
-                assert!(!said.promoted.keys().any(|one| releases.contains(one)));
-            }
-            RolloutChange::EndPromotions(over) => {
-                let mut over = over.iter();
-                assert!(over.all(|(release, to)| said.promoted.get(release) != Some(to)));
-            }
+        // Nothing else of it is lost, also where it takes the place of what is not valid.
+        expected.change(change);
+        if is_known {
+            assert_eq!(told, expected, "{order} after {change:?}");
         }
         true
     }
 
-    /// What stands in the store of rollouts.
+    /// What stands in the store of rollouts and is valid.
     pub(super) fn said(&self) -> BTreeMap<OrderId, RolloutInstruction> {
-        let objects = self.objects.copy();
-        let said = objects.iter().filter_map(|(key, object)| {
-            let order = key.strip_prefix("v1/rollouts/")?.strip_suffix(".json")?;
-            let said = serde_json::from_slice(&object.bytes).unwrap();
-            Some((order.parse().unwrap(), said))
-        });
-        said.collect()
+        let said = self.words().into_iter();
+        said.filter_map(|(order, read)| Some((order, read?.said)))
+            .collect()
     }
 
-    /// The same for a process that has read this before: a store that was restored does not
-    /// make it forget, and begins nothing for it.
+    /// The same with what is not.
+    fn words(&self) -> BTreeMap<OrderId, Option<ReadInstruction>> {
+        let objects = self.objects.copy();
+        let words = objects.iter().filter_map(|(key, object)| {
+            let order = key.strip_prefix("v1/rollouts/")?.strip_suffix(".json")?;
+            let read = || serde_json::from_slice(&object.bytes).unwrap();
+            Some((order.parse().unwrap(), (!object.is_forged).then(read)))
+        });
+        words.collect()
+    }
+
+    /// The same for a process that has read this before: whatever becomes of the store does
+    /// not make it forget, and begins nothing for it.
     pub(super) fn said_to(
         &self,
         read: &BTreeMap<OrderId, ReadInstruction>,
     ) -> BTreeMap<OrderId, RolloutInstruction> {
-        let (mut said, objects) = (self.said(), self.objects.copy());
-        for (order, read) in read {
-            let object = objects.get(&format!("v1/rollouts/{order}.json"));
-            let object = object
-                .map(|object| serde_json::from_slice::<ReadInstruction>(&object.bytes).unwrap());
-            let is_newest = match object {
-                Some(object) => object.written >= read.written,
-                None => read.said == RolloutInstruction::default(),
-            };
-            if !is_newest {
-                let paused = RolloutInstruction {
+        let words = self.words();
+        let mut orders: BTreeSet<&OrderId> = words.keys().collect();
+        orders.extend(read.keys());
+        let said = orders.into_iter().map(|order| {
+            let (word, read) = (words.get(order), read.get(order));
+            let is_newest =
+                |word: &ReadInstruction| read.is_none_or(|it| word.written >= it.written);
+            let said = match word {
+                Some(Some(word)) if is_newest(word) => word.said.clone(),
+                None if read.is_none_or(|read| read.said == RolloutInstruction::default()) => {
+                    RolloutInstruction::default()
+                }
+                Some(_) | None => RolloutInstruction {
                     is_paused: true,
-                    ..read.said.clone()
-                };
-                said.insert(order.clone(), paused);
-            }
-        }
-        said
+                    ..read.map(|read| read.said.clone()).unwrap_or_default()
+                },
+            };
+            (order.clone(), said)
+        });
+        said.collect()
     }
 
     /// The trouble is over: operators let everything go on, and promote the images of the

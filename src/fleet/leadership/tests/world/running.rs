@@ -1,55 +1,24 @@
 //! Runs: execute and conclude, with the memory of the program.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::begun::{RingOf, SeenFiles, SiteLook};
-use super::looking::BegunLook;
+use super::begun::{BegunRings, SeenFiles, SiteLook};
+use super::controllers::LedSet;
 use super::nodes::{NodeChange, NodeWork};
 use super::orders::number as number_of;
-use super::telling::StoreAccess;
 use super::{FleetWorld, Happening, INTERVAL, Process, Time, fetching};
 use crate::conclude::memory::{self, RetryLimits};
 use crate::conclude::{Report, Verdict};
-use crate::facts::{CacheState, Fact, Memory, Outcome, RolloutInstruction, StepId};
-use crate::fleet::leadership::body::LeadershipBody;
-use crate::fleet::leadership::machine::LeadershipMachine;
+use crate::facts::{Fact, Memory, Outcome, RolloutInstruction, StepId};
 use crate::model::OrderId;
 use crate::plan::{Action, Look};
-
-/// A controller, whether it runs or not.
-pub(super) struct WorldController {
-    pub machine: LeadershipMachine<LeadershipBody>,
-    /// Which process of this controller.
-    pub life: u64,
-    /// How fast its clock runs, and what it shows at the beginning.
-    pub clock: (f64, f64),
-    pub is_alive: bool,
-    pub stopped_until: Time,
-    /// It does not reach the store.
-    pub cut_until: Time,
-    pub asked: Option<u64>,
-    pub led: bool,
-    pub due: Time,
-    /// A run is called for that begins after the present one.
-    pub is_called: bool,
-    /// A run that asked the store and has not looked at the nodes yet.
-    pub looking: Option<BegunLook>,
-    pub run: Option<WorldRun>,
-    /// The last one of this process that came to its end.
-    pub last: Option<EndedLook>,
-    pub store: StoreAccess,
-    /// On its disk.
-    pub memory: Memory,
-    pub cache: CacheState,
-    /// What is true of its memory: the rings that began rightly, and what operators said.
-    pub begun: BTreeSet<RingOf>,
-    pub said: BTreeMap<OrderId, RolloutInstruction>,
-}
 
 /// A run that came to its end.
 pub(super) struct EndedLook {
     pub revision: usize,
+    /// The sites that it was for.
+    pub led: LedSet,
     pub look: Look,
 }
 
@@ -58,71 +27,21 @@ pub(super) struct WorldRun {
     pub number: u64,
     pub revision: usize,
     pub look: Look,
-    pub epoch: u64,
+    /// The sites that it is for.
+    pub led: LedSet,
+    /// What is remembered of the nodes of other sites.
+    pub others: Memory,
     /// When it read the orders, and when it looked at the nodes.
     pub read: Time,
     pub began: Time,
     pub seen: SeenFiles,
-    pub begun: BTreeSet<RingOf>,
+    pub begun: BegunRings,
     /// What operators said, where that was heard.
     pub said: Option<BTreeMap<OrderId, RolloutInstruction>>,
     pub waiting: Vec<usize>,
     pub outcomes: BTreeMap<StepId, Outcome>,
     /// Outcomes that the run has not heard of yet.
     pub told: BTreeMap<usize, Outcome>,
-}
-
-impl WorldController {
-    pub(super) fn new(
-        machine: LeadershipMachine<LeadershipBody>,
-        life: u64,
-        clock: (f64, f64),
-        store: StoreAccess,
-    ) -> Self {
-        Self {
-            machine,
-            life,
-            clock,
-            is_alive: true,
-            stopped_until: 0,
-            cut_until: 0,
-            asked: None,
-            led: false,
-            due: 0,
-            is_called: false,
-            looking: None,
-            run: None,
-            last: None,
-            store,
-            begun: BTreeSet::new(),
-            said: BTreeMap::new(),
-            memory: Memory::default(),
-            cache: CacheState {
-                free_bytes: Some(1 << 40),
-                ..CacheState::default()
-            },
-        }
-    }
-
-    /// Another process, with what is on the disk.
-    pub(super) fn restart(
-        &mut self,
-        machine: LeadershipMachine<LeadershipBody>,
-        life: u64,
-        store: StoreAccess,
-    ) {
-        self.store = store;
-        self.is_called = false;
-        self.looking = None;
-        self.machine = machine;
-        self.life = life;
-        self.is_alive = true;
-        self.stopped_until = 0;
-        self.asked = None;
-        self.led = false;
-        self.run = None;
-        self.last = None;
-    }
 }
 
 impl FleetWorld {
@@ -133,7 +52,7 @@ impl FleetWorld {
             return;
         };
         // The authority ends with the leadership, and the run with it.
-        let leads = self.leads(process) == Some(run.epoch);
+        let leads = self.still_leads(process, &run.led);
         let mut begins = Vec::new();
         let steps = &run.look.plan.steps;
         let outcomes = &mut run.outcomes;
@@ -172,7 +91,7 @@ impl FleetWorld {
             .into_iter()
             .map(|step| (step, run.look.plan.steps[step].action.clone()))
             .collect();
-        let (revision, read, epoch) = (run.revision, run.read, run.epoch);
+        let (revision, read, led) = (run.revision, run.read, run.led.clone());
         let number_of_run = run.number;
         if is_over {
             self.end(process, run);
@@ -203,12 +122,13 @@ impl FleetWorld {
                 }
                 other => panic!("the world knows nothing of {other:?}"),
             };
+            let node = number_of(&target.node);
             self.begin_work(NodeWork {
                 process,
                 run: number_of_run,
                 step,
-                node: number_of(&target.node),
-                epoch,
+                node,
+                epoch: led[&self.nodes[node].site],
                 revision,
                 read,
                 what,
@@ -276,18 +196,22 @@ impl FleetWorld {
         let (day, now, at) = (self.day(), self.now, process.controller);
         let before = &run.look.observed.memory;
         let memory = memory::after(before, &run.look, &run.outcomes, day, &limits());
+        self.controllers[at].memory = memory.clone().with_others(run.others);
         let retry = memory::next_try(&memory, &run.look.plan);
         let ring = memory::next_ring(&run.look, &memory);
         let wait = retry.into_iter().chain(ring).min();
         let wait = wait.map(|until| until.duration_since(day).as_millis().max(0));
         let wait = wait.and_then(|wait| Time::try_from(wait).ok());
         let wait = wait.map_or(INTERVAL, |wait| wait.clamp(1000, INTERVAL));
-        self.looks[Self::site_of(at)].push(SiteLook {
-            life: process.life,
-            at: run.began,
-            ended: now,
-            seen: run.seen,
-        });
+        for site in run.led.keys() {
+            let seen = self.of_site(&run.seen, *site);
+            self.looks[*site].push(SiteLook {
+                life: process.life,
+                at: run.began,
+                ended: now,
+                seen,
+            });
+        }
         self.remembers(at, run.revision, run.begun, &run.look.plan);
         let report = Report {
             look: run.look,
@@ -296,18 +220,20 @@ impl FleetWorld {
             source: None,
             verdict: Verdict::Converged,
         };
-        self.controllers[at].memory = memory.clone();
-        self.publishes(process, &report, &memory);
+        self.publishes(process, &run.led, &report, &memory);
         // The orders may have changed during the run.
         let has_changed = self.revision() != run.revision;
+        // Without one of its sites it goes on with the others.
+        let still_leads = self.still_leads(process, &run.led);
         let controller = &mut self.controllers[at];
         if let Some(said) = run.said {
             controller.said = said;
         }
-        let is_called = std::mem::take(&mut controller.is_called) || has_changed;
+        let is_called = std::mem::take(&mut controller.is_called) || has_changed || !still_leads;
         controller.due = if is_called { now } else { now + wait };
         controller.last = Some(EndedLook {
             revision: run.revision,
+            led: run.led,
             look: report.look,
         });
         let due = controller.due;

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::controllers::{LedSet, SeatId, SiteSet};
 use super::objects::{ObjectPut, ObjectsWay, RequestFate, WorldObjects};
+use super::orders::number;
 use super::rollouts::site_name;
 use super::{FleetWorld, Happening, INTERVAL, Process, SECOND, Time};
 use crate::app::Instructions;
@@ -34,7 +36,8 @@ pub(super) struct StoreAccess {
     way: ObjectsWay,
     bucket: Bucket,
     reports: SiteReports,
-    authority: Authority,
+    /// By the sites that it serves.
+    authorities: BTreeMap<usize, Authority>,
     news: RolloutNews,
 }
 
@@ -69,16 +72,24 @@ pub(super) struct TrueReport {
 }
 
 impl StoreAccess {
-    pub(super) fn new(objects: &WorldObjects, site: usize) -> Self {
+    pub(super) fn new(objects: &WorldObjects, sites: &SiteSet) -> Self {
+        let authorities = sites.iter();
+        let authorities = authorities.map(|site| (*site, Authority::of_site(site_name(*site))));
         let way = objects.way();
         let bucket = Bucket::over(Arc::new(way.clone()), "simulated");
         Self {
             reports: SiteReports::new(bucket.clone(), FleetKey::new(b"fleet")),
-            authority: Authority::of_site(site_name(site)),
+            authorities: authorities.collect(),
             news: RolloutNews::default(),
             way,
             bucket,
         }
+    }
+
+    /// A process begins with what its controller remembers.
+    pub(super) fn remember(&self, memory: &Memory) {
+        let read = memory.instructions_read.clone();
+        self.reports.remember_instructions(read);
     }
 
     pub(super) fn reports(&self) -> SiteReports {
@@ -121,17 +132,19 @@ impl FleetWorld {
     pub(super) fn lands(&mut self, number: u64) {
         let put: Option<ObjectPut> = self.late.remove(&number);
         if let Some(put) = put {
-            let _ = self.objects.put(put, self.now);
+            let is_report = put.is_report();
+            let is_refused = self.objects.put(put, self.now).is_err();
+            self.counts.late_reports += u64::from(is_report && is_refused);
         }
     }
 
     /// What a run of this process knows of the other sites, and what operators say.
-    pub(super) fn view(&mut self, process: Process) -> WasTold {
+    pub(super) fn view(&mut self, process: Process, led: &LedSet) -> WasTold {
         if !self.size.has_rings {
             return WasTold::default();
         }
         let at = process.controller;
-        let own = BTreeSet::from([site_name(Self::site_of(at))]);
+        let own = led.keys().map(|site| site_name(*site)).collect();
         let reports = self.controllers[at].store.reports();
         let (fleet, is_heard) = self.asks(at, async { reports.view(&own).await });
         let reports_there = is_heard.then(|| self.true_reports());
@@ -153,15 +166,14 @@ impl FleetWorld {
 
     /// The reports that are in the store.
     fn true_reports(&self) -> BTreeMap<usize, TrueReport> {
-        let objects = self.objects.copy();
         let sites = 0..self.size.sites;
         let written = sites.filter_map(|site| {
-            let report = objects.get(&format!("v1/sites/{}/report.json", site_name(site)))?;
-            let said: SiteReport = serde_json::from_slice(&report.bytes).unwrap();
+            let key = format!("v1/sites/{}/report.json", site_name(site));
+            let (report, epoch) = self.objects.report(&key)?;
             let report = TrueReport {
                 written: report.modified,
                 sent: report.sent,
-                epoch: said.epoch?.number(),
+                epoch,
             };
             Some((site, report))
         });
@@ -169,9 +181,9 @@ impl FleetWorld {
     }
 
     /// The authority of a process as it is now: whatever it tells its own code.
-    fn authorized(&self, process: Process) -> Authority {
-        let authority = self.controllers[process.controller].store.authority.clone();
-        match self.leads(process) {
+    fn authorized(&self, process: Process, site: usize) -> Authority {
+        let authority = self.controllers[process.controller].store.authorities[&site].clone();
+        match self.leads(process, site) {
             Some(epoch) => authority.grant(LeaderEpoch::new(epoch), Duration::MAX),
             None => authority.revoke(),
         }
@@ -179,12 +191,16 @@ impl FleetWorld {
     }
 
     /// A later report than its own tells a leader that it does not lead.
-    fn heeds(&mut self, process: Process, authority: &Authority) {
+    fn heeds(&mut self, process: Process, site: usize, authority: &Authority) {
         if let Some(by) = authority.outranked_by()
-            && self.leads(process).is_none_or(|own| own < by.number())
+            && self
+                .leads(process, site)
+                .is_none_or(|own| own < by.number())
         {
-            self.controllers[process.controller].machine.outranked(by);
-            self.turn(process);
+            self.counts.outdated += 1;
+            let seat = SeatId { process, site };
+            self.seat(seat).machine.outranked(by);
+            self.turn(seat);
         }
     }
 
@@ -193,26 +209,35 @@ impl FleetWorld {
         report.renewed_within = Some(RENEWED);
     }
 
-    /// A run is over: its site tells the others.
-    pub(super) fn publishes(&mut self, process: Process, report: &Report, memory: &Memory) {
+    /// A run is over: its sites tell the others.
+    pub(super) fn publishes(
+        &mut self,
+        process: Process,
+        led: &LedSet,
+        report: &Report,
+        memory: &Memory,
+    ) {
         if !self.size.has_rings {
             return;
         }
-        let at = process.controller;
+        let (at, nodes) = (process.controller, self.size.nodes);
         let status = Status::default();
-        let (day, wanted) = (self.day(), BTreeSet::new());
-        let mut told = site_report(&status, report, memory, day, wanted, |_| true);
-        Self::signed(at, &mut told);
-        let authority = self.authorized(process);
-        let reports = self.controllers[at].store.reports();
-        let lasts = Duration::from_millis(LASTS);
-        let published = async { reports.publish(&authority, &told, lasts).await };
-        let (published, _) = self.asks(at, published);
-        self.counts.reports += u64::from(published.is_ok());
-        self.heeds(process, &authority);
+        for site in led.keys().copied() {
+            let covers = |node: &_| number(node) / nodes == site;
+            let (day, wanted) = (self.day(), BTreeSet::new());
+            let mut told = site_report(&status, report, memory, day, wanted, covers);
+            Self::signed(at, &mut told);
+            let authority = self.authorized(process, site);
+            let reports = self.controllers[at].store.reports();
+            let lasts = Duration::from_millis(LASTS);
+            let published = async { reports.publish(&authority, &told, lasts).await };
+            let (published, _) = self.asks(at, published);
+            self.counts.reports += u64::from(published.is_ok());
+            self.heeds(process, site, &authority);
+        }
     }
 
-    /// Renews what the site tells, and looks for news.
+    /// Renews what its sites tell, and looks for news.
     pub(super) fn watches(&mut self, process: Process, goes_on: bool) {
         if !self.runs(process) || !self.size.has_rings {
             return;
@@ -225,26 +250,23 @@ impl FleetWorld {
             self.after(LOOK, again);
         }
         let at = process.controller;
-        if self.leads(process).is_some() {
-            let authority = self.authorized(process);
+        for site in self.led(process).into_keys() {
+            let authority = self.authorized(process, site);
             let reports = self.controllers[at].store.reports();
             let renewed = reports.renew(&authority, |report| Self::signed(at, report));
             let _ = self.asks(at, renewed);
-            self.heeds(process, &authority);
+            self.heeds(process, site, &authority);
         }
         let reports = self.controllers[at].store.reports();
         let (view, _) = self.asks(at, async { reports.view(&BTreeSet::new()).await });
         let reports = self.controllers[at].store.reports();
         let asked = async { reports.instructions(&BTreeMap::new()).await.ok() };
         let (instructed, _) = self.asks(at, asked);
-        let leads = self.leads(process).is_some();
-        let own = leads.then(|| site_name(Self::site_of(at)));
-        let own: BTreeSet<SiteName> = own.into_iter().collect();
+        let led = self.led(process).into_keys();
+        let own: BTreeSet<SiteName> = led.map(site_name).collect();
         let news = &mut self.controllers[at].store.news;
-        if news.are_there(&view, instructed, &own) && leads {
-            self.controllers[at].due = self.now;
-            self.controllers[at].is_called = true;
-            self.at(self.now, Happening::Looks(process));
+        if news.are_there(&view, instructed, &own) && !own.is_empty() {
+            self.calls(process);
         }
     }
 }
