@@ -123,16 +123,18 @@ impl RolloutCommand {
         })
     }
 
-    /// The images to show, and whether they are those that the leaders of the sites report.
+    /// The images to show, and whether they are only those that the leaders of the sites
+    /// report.
     async fn shown(&self) -> anyhow::Result<(Vec<RolloutLine>, bool)> {
-        let own = &self.status.rollouts;
-        if self.status.leads() {
-            return Ok((own.clone(), false));
-        }
-        let Some(view) = self.app.whole_fleet().await? else {
+        let (own, leads) = (&self.status.rollouts, self.status.leads());
+        let view = match self.app.settings().fleet {
+            Some(_) => self.app.whole_fleet().await?,
+            None => None,
+        };
+        let Some(view) = view else {
             return Ok((own.clone(), false));
         };
-        if let Some(trouble) = &view.trouble {
+        if let Some(trouble) = view.trouble.as_ref().filter(|_| !leads) {
             let warning = style::warning("warning:");
             out::note(&format!(
                 "{warning} the store does not tell what the leaders report: {trouble}; this is \
@@ -140,7 +142,7 @@ impl RolloutCommand {
             ));
             return Ok((own.clone(), false));
         }
-        Ok((rollouts::in_fleet(own, &view, false), true))
+        Ok((rollouts::in_fleet(own, &view, leads), !leads))
     }
 
     async fn list(&self, output: OutputForm) -> anyhow::Result<Exit> {

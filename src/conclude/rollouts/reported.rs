@@ -55,7 +55,15 @@ fn reported(
     let ring = |(name, parts): (&RingName, BTreeMap<&SiteName, &RingReport>)| PlannedRing {
         name: Some(name.clone()),
         // Whether it has begun where something is out of sync, they do not say.
-        state: if parts.values().all(|part| part.has_soaked) {
+        state: if parts.values().all(|part| part.nodes == 0) {
+            // That a site has none of its nodes says nothing of those at others.
+            RingState::Waiting {
+                why: "no site with nodes of it reports".to_owned(),
+                waits_for: None,
+                until: None,
+                needs_promotion: false,
+            }
+        } else if parts.values().all(|part| part.has_soaked) {
             RingState::Done
         } else if parts.values().all(|part| part.in_sync_seconds.is_some()) {
             RingState::Soaking { until: None }
@@ -137,28 +145,29 @@ mod tests {
         let web: OrderId = "web".parse().unwrap();
         let own = RolloutLine::new(&half_way("web"), None);
         let told = |canary: &[(&str, Option<u64>, bool, &[&str])]| {
-            let site = |(site, in_sync_seconds, has_soaked, behind): &(&str, _, bool, &[&str])| {
-                let ring = RingReport {
-                    nodes: 2,
-                    out_of_sync: behind.len(),
-                    behind: behind.iter().map(|node| node.parse().unwrap()).collect(),
-                    in_sync_seconds: *in_sync_seconds,
-                    has_soaked: *has_soaked,
+            let site =
+                |(site, seconds, has_soaked, behind): &(&str, Option<u64>, bool, &[&str])| {
+                    let ring = RingReport {
+                        nodes: usize::from(!*has_soaked || seconds.is_some()) * 2,
+                        out_of_sync: behind.len(),
+                        behind: behind.iter().map(|node| node.parse().unwrap()).collect(),
+                        in_sync_seconds: *seconds,
+                        has_soaked: *has_soaked,
+                    };
+                    let all =
+                        ["canary", "a-later-one"].map(|name| (name.parse().unwrap(), ring.clone()));
+                    let releases = BTreeMap::from([(own.planned.release.clone(), all.into())]);
+                    let report = SiteReport {
+                        rollouts: BTreeMap::from([(web.clone(), releases)]),
+                        ..SiteReport::default()
+                    };
+                    let view = SiteView {
+                        age_seconds: 0,
+                        is_fresh: true,
+                        report,
+                    };
+                    (site.parse().unwrap(), view)
                 };
-                let all =
-                    ["canary", "a-later-one"].map(|name| (name.parse().unwrap(), ring.clone()));
-                let releases = BTreeMap::from([(own.planned.release.clone(), all.into())]);
-                let report = SiteReport {
-                    rollouts: BTreeMap::from([(web.clone(), releases)]),
-                    ..SiteReport::default()
-                };
-                let view = SiteView {
-                    age_seconds: 0,
-                    is_fresh: true,
-                    report,
-                };
-                (site.parse().unwrap(), view)
-            };
             let view = FleetView {
                 sites: canary.iter().map(site).collect(),
                 ..FleetView::default()
@@ -181,6 +190,9 @@ mod tests {
             ("prague", None, false, &["pve-3"]),
         ]);
         assert_eq!(ends, ("open", "out of sync: pve-3".to_owned(), nodes));
+        // Every site reports on the rings that have no nodes there, as if they had soaked.
+        let why = "no site with nodes of it reports".to_owned();
+        assert_eq!(told(&[("brno", None, true, &[])]), ("waiting", why, None));
     }
 
     fn rings_named(lines: &[RolloutLine], order: &OrderId) -> Vec<String> {
