@@ -272,6 +272,15 @@ impl Live {
         });
     }
 
+    /// The configuration was read anew, and refused if there is a reason for that.
+    pub(crate) fn reloaded(&self, refused: Option<&str>) {
+        if self.lock().status.refused_config.as_deref() == refused {
+            return;
+        }
+        let refused = refused.map(str::to_owned);
+        self.change(|view| Arc::make_mut(&mut view.status).refused_config = refused);
+    }
+
     /// Others lead the sites now, or this process does.
     pub(crate) fn sites_changed(&self, sites: &BTreeMap<SiteName, SiteLine>) {
         if self.lock().status.sites == *sites {
@@ -336,5 +345,17 @@ mod tests {
         let during = during.running.unwrap();
         assert_eq!(during.active[0].step, step);
         assert!(during.plan.is_some());
+    }
+
+    #[test]
+    fn a_refused_reload_is_told_until_another_one_is_not() {
+        let live = Live::new(Status::default(), Timestamp::UNIX_EPOCH);
+        live.reloaded(None);
+        assert_eq!(live.view().version, 0);
+        live.reloaded(Some("no"));
+        assert_eq!(live.view().status.refused_config.as_deref(), Some("no"));
+        live.reloaded(None);
+        let view = live.view();
+        assert_eq!((&view.status.refused_config, view.version), (&None, 2));
     }
 }

@@ -18,7 +18,7 @@ use crate::conclude::{Report, SourceLine, verdict};
 use crate::error::chain;
 use crate::execute::{self, Downloads, Event, ExecutionContext, Recall};
 use crate::facts::{Clusters, FleetView, Memory, Observed, Outcome, StepId, VersionKnowledge};
-use crate::model::{Node, OrderId, OrderSet};
+use crate::model::{Node, OrderId, OrderSet, UnknownNode};
 use crate::nodes::Nodes;
 use crate::observe;
 use crate::plan::{self, Look, Naming, Plan, Policy, PositionWant, RunOptions};
@@ -62,6 +62,8 @@ pub(crate) struct Inputs {
     pub orders: Arc<OrderSet>,
     /// What orders want in the cache besides, for nodes that the run is not for.
     pub elsewhere: Arc<OrderSet>,
+    /// The nodes that orders name and that only clusters of other sites can know.
+    pub unknown_nodes: Vec<UnknownNode>,
     /// All orders that could be read, also those for nodes that the run is not for.
     pub known_orders: BTreeSet<OrderId>,
     /// The revision of the orders, where they are in a git repository.
@@ -136,6 +138,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         catalog.clusters = inputs.clusters.clone();
         let mut desired = plan::resolve(orders, catalog, &self.naming);
         desired.images_elsewhere = plan::images_elsewhere(&inputs.elsewhere, catalog, &self.naming);
+        desired.unknown_nodes.clone_from(&inputs.unknown_nodes);
         desired.doubt = inputs.source.as_ref().and_then(SourceLine::doubt);
         let is_there = |node: &Node| !catalog.has_gone(node);
         let known = memory.places.iter().map(|(id, place)| (id, &place.node));
@@ -179,7 +182,8 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
     }
 
     /// One whole run, starting from a look that was already made (and perhaps shown).
-    /// If a step finds the state changed, the run observes again.
+    /// If a step finds the state changed, the run observes again: `replanned` is called with
+    /// the further look, before anything of its plan begins.
     ///
     /// # Errors
     /// When a further look fails.
@@ -188,6 +192,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         inputs: &Inputs,
         mut look: Look,
         signals: &Signals,
+        replanned: impl Fn(&Look),
     ) -> Result<Report, ReconcileError> {
         // A purge is asked for once; what a further round finds is kept. What was read
         // back in this run is not read again. What is pruned from nodes is what was
@@ -223,6 +228,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             // Back-off and grace count from times that were noted; none is in the future.
             let now = look.observed.now.max((self.clock)());
             look = self.look(&further, now).await?;
+            replanned(&look);
             let plan = Box::new(look.plan.clone());
             let _ = signals.events.send(Event::Replanned { changed, plan });
         };

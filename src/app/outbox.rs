@@ -66,6 +66,7 @@ mod tests {
             Reason::BackingOff,
             Reason::OutsideWindow,
             Reason::WaitsForRing,
+            Reason::WaitsForPromotion,
             Reason::Suspended,
             Reason::NotSelected,
             Reason::Interrupted,

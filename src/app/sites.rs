@@ -9,7 +9,9 @@ use super::{App, StartError, shared};
 use crate::bucket::Bucket;
 use crate::facts::{FleetView, Memory, StorePurpose};
 use crate::fleet::{ControllerName, FleetKey, Leaderships, SiteReports, StoreCollector};
-use crate::model::{AwaitedNodes, NodeId, OrderDefaults, OrderSet, SiteName};
+use crate::model::{
+    AwaitedNodes, ClusterName, NodeId, OrderDefaults, OrderSet, SiteName, UnknownNode,
+};
 use crate::nodes::Authority;
 
 /// The nodes of some sites.
@@ -38,7 +40,40 @@ impl SiteNodes<'_> {
     }
 }
 
+impl SiteNodes<'_> {
+    /// What their clusters call their nodes, of those that were asked for them.
+    pub(crate) fn members(&self) -> BTreeMap<ClusterName, BTreeSet<String>> {
+        let discovered = self.known.inventory.discovered.iter();
+        let own = discovered.filter(|(_, cluster)| {
+            let site = cluster.site.as_ref();
+            site.is_some_and(|site| self.sites.contains(site))
+        });
+        let own = own.filter_map(|(name, cluster)| Some((name.clone(), cluster.members.clone()?)));
+        own.collect()
+    }
+}
+
 impl App {
+    /// True for a cluster that this controller asks for its nodes: those of other sites their
+    /// controllers ask.
+    pub(crate) fn is_asked(&self, cluster: &ClusterName) -> bool {
+        let known = self.settings.orders.inventory.discovered.get(cluster);
+        let site = known.and_then(|known| known.site.as_ref());
+        match (self.served_sites(), site) {
+            (Some(served), Some(site)) => served.contains(site),
+            _ => true,
+        }
+    }
+
+    /// The nodes that orders name and that only clusters of sites can know that this
+    /// controller does not serve; none for a single controller.
+    pub(crate) fn unknown_nodes(&self, orders: &OrderSet) -> Vec<UnknownNode> {
+        let Some(served) = self.served_sites() else {
+            return Vec::new();
+        };
+        orders.unknown_nodes(&self.defaults().inventory.discovered, served)
+    }
+
     /// The sites that this controller serves; `None` for a single one, which serves all
     /// nodes.
     pub(crate) fn served_sites(&self) -> Option<&BTreeSet<SiteName>> {

@@ -59,7 +59,11 @@ async fn a_further_round_of_a_run_keeps_to_the_windows_of_its_own_time() {
         recall: Recall::default(),
         shows_manifests: false,
     };
-    let report = reconciler.run(&inputs, look, &signals).await.unwrap();
+    let again = std::cell::Cell::new(0);
+    let replanned = |_: &_| again.set(again.get() + 1);
+    let report = reconciler.run(&inputs, look, &signals, replanned);
+    let report = report.await.unwrap();
+    assert_eq!(again.get(), 1);
     assert_eq!(report.look.observed.now, later);
     let [push] = &report.look.plan.blocked[..] else {
         panic!("{:?}", report.look.plan.blocked)

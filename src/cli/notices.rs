@@ -51,9 +51,11 @@ pub(super) fn source(source: Option<&SourceLine>) {
 
 /// Says which nodes only a cluster knows: whether it does is not an error before it is
 /// asked.
-pub(super) fn awaited(orders: &OrderSet, was_asked: bool) {
+pub(super) fn awaited(orders: &OrderSet, is_asked: &dyn Fn(&ClusterName) -> bool, was_asked: bool) {
     let mut names: BTreeMap<(&str, &[ClusterName]), Vec<String>> = BTreeMap::new();
-    for awaited in orders.awaited() {
+    let awaited = orders.awaited();
+    // What others ask is told otherwise, or right.
+    for awaited in awaited.filter(|awaited| awaited.clusters.iter().any(is_asked)) {
         let places = names.entry((&awaited.name, &awaited.clusters)).or_default();
         places.push(format!("{}:{}", awaited.source.file, awaited.source.line));
     }

@@ -24,6 +24,9 @@ use crate::store::StateDir;
 pub(super) struct RolloutsAnswer {
     /// The images of the last run, or of the one in progress, that go through rings.
     rollouts: Vec<RolloutLine>,
+    /// This controller is a standby: these are the images that the leaders of the sites
+    /// report, as far as they do.
+    is_reported: bool,
     /// What operators said, by order.
     instructions: BTreeMap<OrderId, RolloutInstruction>,
     /// Why that cannot be read now; all rollouts count as paused then.
@@ -95,12 +98,11 @@ impl RolloutCommand {
     }
 
     /// How things are with what operators say now.
-    async fn answer(&self) -> RolloutsAnswer {
+    async fn answer(&self) -> anyhow::Result<RolloutsAnswer> {
         let known = self.instructions.known(&self.before).await;
-        let lines = &self.status.rollouts;
-        let orders: Vec<&OrderId> = lines.iter().map(|line| &line.planned.order).collect();
+        let (mut rollouts, is_reported) = self.shown().await?;
+        let orders: Vec<&OrderId> = rollouts.iter().map(|line| &line.planned.order).collect();
         let said = known.over(orders);
-        let mut rollouts = lines.clone();
         for line in &mut rollouts {
             line.keep_to(said.get(&line.planned.order));
         }
@@ -111,17 +113,40 @@ impl RolloutCommand {
             unreadable_orders,
             read: _,
         } = known;
-        RolloutsAnswer {
+        Ok(RolloutsAnswer {
             rollouts,
+            is_reported,
             instructions: orders,
             unreadable,
             unreadable_orders,
             troubles,
+        })
+    }
+
+    /// The images to show, and whether they are only those that the leaders of the sites
+    /// report.
+    async fn shown(&self) -> anyhow::Result<(Vec<RolloutLine>, bool)> {
+        let (own, leads) = (&self.status.rollouts, self.status.leads());
+        let view = match self.app.settings().fleet {
+            Some(_) => self.app.whole_fleet().await?,
+            None => None,
+        };
+        let Some(view) = view else {
+            return Ok((own.clone(), false));
+        };
+        if let Some(trouble) = view.trouble.as_ref().filter(|_| !leads) {
+            let warning = style::warning("warning:");
+            out::note(&format!(
+                "{warning} the store does not tell what the leaders report: {trouble}; this is \
+                 the last run of this controller, a standby"
+            ));
+            return Ok((own.clone(), false));
         }
+        Ok((rollouts::in_fleet(own, &view, leads), !leads))
     }
 
     async fn list(&self, output: OutputForm) -> anyhow::Result<Exit> {
-        let answer = self.answer().await;
+        let answer = self.answer().await?;
         answer.warn();
         match output.data() {
             Some(form) => out::value(form, &answer)?,
@@ -131,14 +156,12 @@ impl RolloutCommand {
     }
 
     async fn show(&self, order: &OrderId, output: OutputForm) -> anyhow::Result<Exit> {
-        let mut answer = self.answer().await;
+        let mut answer = self.answer().await?;
         answer.warn();
+        // Where there is none, in the same words as for a promotion.
+        RolloutAsked::Rollback.change(order, &answer.rollouts)?;
         answer.rollouts.retain(|line| line.planned.order == *order);
         answer.instructions.retain(|of, _| of == order);
-        if answer.rollouts.is_empty() {
-            // The same words as for a promotion.
-            RolloutAsked::Rollback.change(order, &self.status.rollouts)?;
-        }
         match output.data() {
             Some(form) => out::value(form, &answer)?,
             None => out::text(&rings::details(&answer.rollouts, self.app.now()))?,
@@ -287,6 +310,14 @@ impl RolloutsAnswer {
         for trouble in &self.troubles {
             let warning = style::warning("warning:");
             out::note(&format!("{warning} {trouble}"));
+        }
+        if self.is_reported {
+            let note = style::warning("note:");
+            out::note(&format!(
+                "{note} this controller is a standby. These are the images that the leaders of \
+                 the sites report; what a ring waits for, `talos-order rollout` on the machine of \
+                 a leader shows"
+            ));
         }
     }
 }

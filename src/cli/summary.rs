@@ -65,6 +65,9 @@ pub(super) fn summary(report: &Report) -> String {
     let hint = match (report.verdict, plan.next_window()) {
         (Verdict::Retry, _) => "; run again to continue".to_owned(),
         (Verdict::Converged, Some((_, opens))) => format!("; the next window opens {opens}"),
+        (Verdict::Converged, None) if plan.waits_for_promotion() => {
+            "; the next ring begins when the image is promoted to it".to_owned()
+        }
         (Verdict::Converged, None) if plan.waits_for_ring() => {
             "; more rings follow in later runs".to_owned()
         }
@@ -133,6 +136,7 @@ impl Counts {
             Outcome::Skipped { .. }
             | Outcome::Outdated { .. }
             | Outcome::UnderWay
+            | Outcome::Left { .. }
             | Outcome::Cancelled => {
                 self.skipped += 1;
             }

@@ -17,8 +17,11 @@ use crate::conclude::SourceLine;
 use crate::config::ConfigError;
 use crate::error::chain;
 use crate::facts::Memory;
-use crate::model::{AwaitedNodes, ClusterName, OrderSet, Problem, visible, visible_path};
+use crate::model::{
+    AwaitedNodes, ClusterName, OrderSet, Problem, UnknownNode, visible, visible_path,
+};
 use crate::orders::OrdersError;
+use crate::plan::NodeDoubt;
 use crate::source::Freshness;
 
 /// What `validate -o json` prints.
@@ -83,21 +86,27 @@ pub(super) async fn validate(
         out::note("no clusters in the configuration, so no Proxmox VE API was asked");
     }
     match (loaded, form) {
-        (Ok((_, at, orders)), ValidateForm::Text) => {
+        (Ok((app, at, orders)), ValidateForm::Text) => {
             checked_revision(&at, online);
             notices::problems(&orders);
-            notices::awaited(&orders, online);
-            out::text(&(asked.text() + &summary(&orders) + &checked(&asked)))?;
+            let unknown = unknown_nodes(&app, &orders, online).await;
+            for warning in &unknown {
+                out::note(&format!("{} {warning}", style::warning("warning:")));
+            }
+            notices::awaited(&orders, &|cluster| app.is_asked(cluster), online);
+            let text = asked.text() + &summary(&orders, unknown.len()) + &checked(&asked);
+            out::text(&text)?;
             Ok(exit(&at, &orders, &asked))
         }
-        (Ok((_, at, orders)), ValidateForm::Json | ValidateForm::Yaml) => {
+        (Ok((app, at, orders)), ValidateForm::Json | ValidateForm::Yaml) => {
+            let unknown = unknown_nodes(&app, &orders, online).await;
             let answer = ValidateAnswer {
                 valid: exit(&at, &orders, &asked) == Exit::Done,
                 files: orders.files,
                 orders: orders.orders.len(),
                 positions: positions(&orders),
                 problems: orders.problems().collect(),
-                warnings: orders.warnings.iter().collect(),
+                warnings: orders.warnings.iter().chain(&unknown).collect(),
                 awaited: orders.awaited().map(AwaitedAnswer::of).collect(),
                 source: at.source(),
                 clusters: online.then_some(asked.clusters.as_slice()),
@@ -107,16 +116,17 @@ pub(super) async fn validate(
             out::value(data(form), &answer)?;
             Ok(exit(&at, &orders, &asked))
         }
-        (Ok((_, at, orders)), ValidateForm::Github) => {
+        (Ok((app, at, orders)), ValidateForm::Github) => {
             checked_revision(&at, online);
+            let unknown = unknown_nodes(&app, &orders, online).await;
             let errors = orders
                 .problems()
                 .map(|problem| annotation("error", problem));
-            let warnings = orders.warnings.iter();
+            let warnings = orders.warnings.iter().chain(&unknown);
             let warnings = warnings.map(|problem| annotation("warning", problem));
             let found = annotations(&asked);
             let lines: String = errors.chain(warnings).chain(found).collect();
-            out::text(&(lines + &summary(&orders)))?;
+            out::text(&(lines + &summary(&orders, unknown.len())))?;
             Ok(exit(&at, &orders, &asked))
         }
         (Err(error), ValidateForm::Text) => Err(error.into()),
@@ -174,6 +184,31 @@ async fn load(common: &Common, online: bool) -> Result<(App, OrdersAt, Arc<Order
     };
     let orders = app.orders(&at)?;
     Ok((app, at, orders))
+}
+
+/// Nodes that only clusters of other sites can know, as warnings. Online the store is asked
+/// for what these sites report.
+async fn unknown_nodes(app: &App, orders: &OrderSet, online: bool) -> Vec<Problem> {
+    let unknown = app.unknown_nodes(orders);
+    let fleet = match online && !unknown.is_empty() {
+        // That the store cannot be used is told with what was found there.
+        true => app.whole_fleet().await.unwrap_or_default(),
+        false => None,
+    };
+    let doubts = unknown.iter().filter_map(|unknown| {
+        // Whoever asks wants to know what is not known, too.
+        let fleet = fleet.as_ref().filter(|fleet| fleet.trouble.is_none());
+        let doubt = NodeDoubt::of(unknown, fleet)?;
+        let UnknownNode { node, source, .. } = unknown;
+        let mut problem = Problem::of_file(
+            source.file.clone(),
+            format!("node {node} is unknown here; {doubt}"),
+        );
+        problem.line = Some(source.line);
+        problem.hint = doubt.hint().map(str::to_owned);
+        Some(problem)
+    });
+    doubts.collect()
 }
 
 /// Says what is checked where the orders are fetched.
@@ -238,8 +273,8 @@ fn checked(asked: &OnlineReport) -> String {
         .collect()
 }
 
-fn summary(orders: &OrderSet) -> String {
-    let warnings = match orders.warnings.len() {
+fn summary(orders: &OrderSet, unknown: usize) -> String {
+    let warnings = match orders.warnings.len() + unknown {
         0 => String::new(),
         count => format!(", {}", out::counted(count, "warning")),
     };

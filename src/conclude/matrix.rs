@@ -30,6 +30,8 @@ pub enum SyncState {
     Drifted,
     /// The node does not answer.
     Unknown,
+    /// It waits for its window or its ring, and nobody has to do anything for that.
+    Waiting,
     /// The run that is going on works on it.
     InProgress,
     /// An operator or the order excludes it.
@@ -40,9 +42,10 @@ pub enum SyncState {
 
 impl SyncState {
     /// All of them, as a legend lists them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::InSync,
         Self::InProgress,
+        Self::Waiting,
         Self::Drifted,
         Self::Blocked,
         Self::Failed,
@@ -60,6 +63,7 @@ impl SyncState {
             Self::Failed => "failed",
             Self::Suspended => "suspended",
             Self::Unknown => "unknown",
+            Self::Waiting => "waiting",
         }
     }
 
@@ -75,6 +79,7 @@ impl SyncState {
         match reason {
             Reason::Suspended if condition.state == ConditionState::Suspended => Self::Suspended,
             Reason::TargetUnreachable => Self::Unknown,
+            Reason::OutsideWindow | Reason::WaitsForRing => Self::Waiting,
             Reason::InvalidOrder
             | Reason::Conflict
             | Reason::NoSuchVersion
@@ -92,8 +97,7 @@ impl SyncState {
             | Reason::Suspended
             | Reason::SourceRejected
             | Reason::SourceUnavailable
-            | Reason::OutsideWindow
-            | Reason::WaitsForRing
+            | Reason::WaitsForPromotion
             | Reason::NotSelected
             | Reason::Interrupted => Self::Blocked,
         }

@@ -47,6 +47,8 @@ pub enum Reason {
     UpstreamUnavailable,
     /// It failed before and is tried again later.
     BackingOff,
+    /// The ring of the node begins when an operator promotes the image to it.
+    WaitsForPromotion,
     /// It may begin only in a window, and none is open.
     OutsideWindow,
     /// The ring of the node has not begun.
@@ -132,7 +134,12 @@ pub fn reason_of(blocked: &Blocked) -> Reason {
         BlockedReason::SourceBlocked { .. } => Reason::Interrupted,
         BlockedReason::Suspended { .. } => Reason::Suspended,
         BlockedReason::OutsideWindow { .. } => Reason::OutsideWindow,
-        BlockedReason::WaitsForRing { .. } => Reason::WaitsForRing,
+        BlockedReason::WaitsForRing {
+            needs_promotion, ..
+        } => match needs_promotion {
+            true => Reason::WaitsForPromotion,
+            false => Reason::WaitsForRing,
+        },
         BlockedReason::NotSelected { .. } => Reason::NotSelected,
         // What only an operator can end keeps its reason between two attempts.
         BlockedReason::BackingOff { lasting, .. } => match lasting {

@@ -50,14 +50,18 @@ impl<'a> RingsLeft<'a> {
         let mut rings = of_order.flat_map(|(found, left)| found.rings.iter().zip(&left.rings));
         // An order may have several releases that wait for different things.
         let left = rings.find_map(|(found, left)| match (&found.state, &left.state) {
-            (RingState::Waiting { why: was, .. }, RingState::Waiting { why, until, .. })
-                if found.name == *ring && was == before =>
-            {
-                Some((why, until))
-            }
+            (
+                RingState::Waiting { why: was, .. },
+                RingState::Waiting {
+                    why,
+                    until,
+                    needs_promotion,
+                    ..
+                },
+            ) if found.name == *ring && was == before => Some((why, until, needs_promotion)),
             _ => None,
         });
-        let Some((why, until)) = left else {
+        let Some((why, until, needs_promotion)) = left else {
             return Cow::Borrowed(blocked);
         };
         Cow::Owned(Blocked {
@@ -66,6 +70,7 @@ impl<'a> RingsLeft<'a> {
                 ring: ring.clone(),
                 why: why.clone(),
                 until: *until,
+                needs_promotion: *needs_promotion,
             },
             wanted_by: blocked.wanted_by.clone(),
         })
@@ -87,6 +92,8 @@ fn rings_left(
             said.is_some_and(|said| said.is_paused || said.stopped.contains(&planned.release));
         // What became of the rings that others wait for.
         let mut changed: Vec<(RingName, RingState)> = Vec::new();
+        // The manual ring that those after it wait for now.
+        let mut next: Option<RingName> = None;
         for ring in &mut left.rings {
             let behind = brought.still_out_of_sync(ring, |at: &PositionRef| at.order == left.order);
             let behind: BTreeSet<NodeId> = behind.into_iter().cloned().collect();
@@ -95,23 +102,46 @@ fn rings_left(
                 ring.state = state.clone();
                 changed.extend(ring.name.clone().map(|name| (name, state)));
             }
+            let waits_for = match &ring.state {
+                RingState::Waiting { waits_for, .. } if !is_said => waits_for.as_ref(),
+                _ => None,
+            };
+            let became = waits_for.and_then(|name| changed.iter().find(|(of, _)| of == name));
+            let Some((name, state)) = became else {
+                continue;
+            };
+            ring.state = match (state, &next) {
+                (RingState::Soaking { until }, _) => {
+                    waiting(format!("ring {name} soaks"), name, *until)
+                }
+                (_, Some(next)) => waiting(format!("ring {next} has not begun"), next, None),
+                (_, None) if ring.is_manual => RingState::for_promotion(),
+                (_, None) => waiting(
+                    format!("ring {name} has it; the next run goes on"),
+                    name,
+                    None,
+                ),
+            };
             if let RingState::Waiting {
-                why,
-                waits_for: Some(waits_for),
-                until,
-            } = &mut ring.state
-                && !is_said
-                && let Some((name, state)) = changed.iter().find(|(name, _)| name == waits_for)
+                needs_promotion: true,
+                ..
+            } = &ring.state
             {
-                (*why, *until) = match state {
-                    RingState::Soaking { until } => (format!("ring {name} soaks"), *until),
-                    _ => (format!("ring {name} has it; the next run goes on"), None),
-                };
+                next.clone_from(&ring.name);
             }
         }
         left
     });
     left.collect()
+}
+
+fn waiting(why: String, waits_for: &RingName, until: Option<Timestamp>) -> RingState {
+    RingState::Waiting {
+        why,
+        waits_for: Some(waits_for.clone()),
+        until,
+        needs_promotion: false,
+    }
 }
 
 /// How a ring is that had begun and came into sync in the run; `None` for any other. What

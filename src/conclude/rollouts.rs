@@ -1,13 +1,16 @@
 //! How far releases are in the rings of their orders, and what operators said of them: for
 //! `status`, `rollout`, the status page and the metrics.
 
+mod reported;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{FleetView, Promotion, RolloutInstruction};
-use crate::model::{NodeId, OrderId, Release, RingName, SiteName};
+pub use self::reported::in_fleet;
+use crate::facts::{Promotion, RolloutInstruction};
+use crate::model::{NodeId, OrderId, Release, RingName};
 use crate::plan::{PlannedRing, PlannedRollout, RingState};
 
 /// What the nodes are called that no ring covers.
@@ -153,65 +156,10 @@ pub fn rings<'a>(lines: &'a [RolloutLine], order: &OrderId) -> Vec<&'a RingName>
     rings
 }
 
-/// The releases that the controllers of a fleet bring to nodes at the moment: those that sites
-/// reported lately, and where this controller leads, those of its own last run, `lines`. What
-/// a standby had in its last run may be long over.
-pub fn in_fleet(lines: &[RolloutLine], fleet: &FleetView, leads: bool) -> Vec<RolloutLine> {
-    let mut told: BTreeMap<(&OrderId, &Release), ReportedRings<'_>> = BTreeMap::new();
-    for (site, view) in fleet.sites.iter().filter(|(_, view)| view.is_fresh) {
-        for (order, releases) in &view.report.rollouts {
-            for (release, rings) in releases {
-                let told = told.entry((order, release)).or_default();
-                for (name, ring) in rings {
-                    let nodes = told.entry(name).or_default();
-                    nodes.extend((ring.nodes > 0).then(|| (site.clone(), ring.nodes)));
-                }
-            }
-        }
-    }
-    let mut current = Vec::new();
-    for line in lines {
-        let planned = &line.planned;
-        let is_told = told.remove(&(&planned.order, &planned.release)).is_some();
-        current.extend((leads || is_told).then(|| line.clone()));
-    }
-    let others = told.into_iter();
-    current.extend(others.filter_map(|((order, release), rings)| reported(order, release, rings)));
-    current
-}
-
-/// The rings of a release that sites report, with how many nodes they have there.
-type ReportedRings<'a> = BTreeMap<&'a RingName, BTreeMap<SiteName, usize>>;
-
-/// A release as far as the reports of other sites say.
-fn reported(order: &OrderId, release: &Release, rings: ReportedRings<'_>) -> Option<RolloutLine> {
-    let version = release.as_str().split('/').nth(2)?.parse().ok()?;
-    let ring = |(name, nodes): (&RingName, BTreeMap<SiteName, usize>)| PlannedRing {
-        name: Some(name.clone()),
-        state: RingState::Open,
-        nodes: BTreeSet::new(),
-        out_of_sync: BTreeSet::new(),
-        may_be_out_of_sync: 0,
-        elsewhere: nodes,
-        in_sync_since: None,
-        soak_seconds: 0,
-        is_open: false,
-    };
-    let planned = PlannedRollout {
-        order: order.clone(),
-        release: release.clone(),
-        version,
-        doubt: None,
-        without_nodes: BTreeMap::new(),
-        rings: rings.into_iter().map(ring).collect(),
-    };
-    Some(RolloutLine::new(&planned, None))
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::facts::{RingReport, RolloutChange, SiteReport, SiteView};
+    use crate::facts::RolloutChange;
 
     /// A release with a ring `canary` that has it and a ring `prod` that waits.
     pub(crate) fn half_way(order: &str) -> PlannedRollout {
@@ -225,6 +173,7 @@ pub(crate) mod tests {
             elsewhere: BTreeMap::new(),
             in_sync_since: None,
             soak_seconds: 7200,
+            is_manual: false,
         };
         let why = "it begins when ring canary has soaked".to_owned();
         PlannedRollout {
@@ -241,6 +190,7 @@ pub(crate) mod tests {
                         why,
                         waits_for: None,
                         until: None,
+                        needs_promotion: false,
                     },
                     &["pve-2", "pve-3"],
                     &["pve-2", "pve-3"],
@@ -292,46 +242,5 @@ pub(crate) mod tests {
             out_of_sync(&nodes(6)),
             "out of sync: n1, n2, n3, n4, n5 and 1 more"
         );
-    }
-
-    #[test]
-    fn in_a_fleet_a_standby_goes_by_what_sites_report() {
-        let (web, db): (OrderId, OrderId) = ("web".parse().unwrap(), "db".parse().unwrap());
-        let old = RolloutLine::new(&half_way("web"), None);
-        let new: Release = "image/id/v1.12.0/metal-amd64.iso".parse().unwrap();
-        let rings = BTreeMap::from([("edge".parse().unwrap(), RingReport::default())]);
-        let report = SiteReport {
-            rollouts: BTreeMap::from([(web.clone(), BTreeMap::from([(new.clone(), rings)]))]),
-            ..SiteReport::default()
-        };
-        let view = |is_fresh| FleetView {
-            sites: BTreeMap::from([(
-                "brno".parse().unwrap(),
-                SiteView {
-                    age_seconds: 0,
-                    is_fresh,
-                    report: report.clone(),
-                },
-            )]),
-            ..FleetView::default()
-        };
-        let current = |is_fresh, leads, order: &OrderId| {
-            let lines = in_fleet(std::slice::from_ref(&old), &view(is_fresh), leads);
-            Vec::from_iter(releases(&lines, order))
-        };
-        let of_old = old.planned.release.clone();
-        assert_eq!(current(true, false, &web), std::slice::from_ref(&new));
-        assert_eq!(current(true, true, &web), [of_old.clone(), new]);
-        assert_eq!(current(false, true, &web), [of_old]);
-        assert_eq!(current(false, false, &web), []);
-        assert_eq!(current(true, true, &db), []);
-        let lines = in_fleet(&[], &view(true), false);
-        assert_eq!(lines[0].planned.version.to_string(), "v1.12.0");
-        assert_eq!(rings_named(&lines, &web), ["edge"]);
-    }
-
-    fn rings_named(lines: &[RolloutLine], order: &OrderId) -> Vec<String> {
-        let rings = rings(lines, order).into_iter();
-        rings.map(ToString::to_string).collect()
     }
 }

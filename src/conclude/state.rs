@@ -56,6 +56,7 @@ impl ConditionState {
             Reason::SourceUnavailable
             | Reason::OutsideWindow
             | Reason::WaitsForRing
+            | Reason::WaitsForPromotion
             | Reason::NotSelected
             | Reason::Interrupted => Self::Reconciling,
             Reason::Suspended => Self::Suspended,

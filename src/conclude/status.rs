@@ -313,6 +313,14 @@ impl Status {
                 .all(|condition| condition.state.is_fine())
     }
 
+    /// What became of the last reload, where its configuration was refused.
+    pub fn refused_reload(&self) -> Option<String> {
+        let why = self.refused_config.as_ref()?;
+        Some(format!(
+            "refused: {why}; the configuration before it stays in effect"
+        ))
+    }
+
     /// True if it leads at least one of its sites, or is a single controller.
     pub fn leads(&self) -> bool {
         let mut lines = self.sites.values();

@@ -78,7 +78,9 @@ impl StepRecord {
             Outcome::Skipped { .. } => (StepEnd::Skipped, Some(outcome.to_string())),
             Outcome::Outdated { what } => (StepEnd::Outdated, Some(what.clone())),
             // No word of its own: an older release reads these, too.
-            Outcome::UnderWay => (StepEnd::Cancelled, Some(outcome.to_string())),
+            Outcome::UnderWay | Outcome::Left { .. } => {
+                (StepEnd::Cancelled, Some(outcome.to_string()))
+            }
             Outcome::Cancelled => (StepEnd::Cancelled, None),
         };
         let bytes = match outcome {
@@ -126,7 +128,7 @@ impl StepRecord {
                 let (took, bytes) = (took.unwrap_or_default(), bytes.unwrap_or_default());
                 format!("done{took}{bytes}")
             }
-            // It is a download that goes on after its run.
+            // It is a download that goes on after its run, or waits for one.
             (StepEnd::Cancelled, Some(what)) => what.to_owned(),
             (end, Some(why)) => format!("{end}: {why}"),
             (end, None) => end.to_string(),

@@ -200,7 +200,7 @@ impl Origins<'_> {
         match self.report.outcomes.get(id) {
             Some(Outcome::Done { .. }) => None,
             Some(Outcome::Failed { failure }) => Some(Trouble::failed(id, failure)),
-            Some(Outcome::Skipped { needs }) => self.of_step(needs),
+            Some(Outcome::Skipped { needs } | Outcome::Left { needs }) => self.of_step(needs),
             Some(Outcome::Outdated { what }) => Some(Trouble::interrupted(what.clone())),
             Some(outcome @ Outcome::UnderWay) => {
                 Some(Trouble::interrupted(said(id, &outcome.to_string())))

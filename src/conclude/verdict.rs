@@ -53,6 +53,7 @@ pub fn verdict(
         | Outcome::Skipped { .. }
         | Outcome::Outdated { .. }
         | Outcome::UnderWay
+        | Outcome::Left { .. }
         | Outcome::Cancelled => false,
     };
     let source = source.map_or(SourceState::Ok, |source| source.state);

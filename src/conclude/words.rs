@@ -25,7 +25,9 @@ const fn first_word(reason: Reason) -> Reason {
         Reason::DirectoryMissing | Reason::StorageUnusable => Reason::NotMounted,
         Reason::PermissionDenied => Reason::Failed,
         Reason::NotSelected => Reason::Suspended,
-        Reason::OutsideWindow | Reason::WaitsForRing => Reason::BackingOff,
+        Reason::OutsideWindow | Reason::WaitsForRing | Reason::WaitsForPromotion => {
+            Reason::BackingOff
+        }
         Reason::SourceRejected => Reason::InvalidOrder,
         Reason::SourceUnavailable => Reason::UpstreamUnavailable,
         Reason::InvalidOrder

@@ -1,13 +1,13 @@
 //! The `fleet:` of the configuration: which sites this controller serves with others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::cluster_shape::ClusterShape;
 use super::fleet_shape::{FleetShape, SitesShape};
 use super::inventory_shape::{NodeShape, SiteShape};
 use super::{sites, values};
-use crate::model::{Inventory, SiteName};
+use crate::model::{Inventory, InventoryNode, SiteName};
 use crate::yaml::{At, ProblemReport};
 
 /// Long enough for a store that is slow, short enough for whoever waits.
@@ -93,6 +93,7 @@ pub(super) fn fleet(
     let names = names.filter_map(|name| sites::known(name, beside.sites, report));
     let names: BTreeSet<SiteName> = names.collect();
     clusters_without_site(beside, names.len(), report);
+    storages_of_several_sites(beside, &names, report);
     Some(FleetSettings { sites: names, ttl })
 }
 
@@ -119,6 +120,44 @@ fn nodes_without_site(beside: &BesideFleet<'_>, report: &mut ProblemReport<'_>) 
                 "add `site: NAME`, one of `sites`",
             );
         }
+    }
+}
+
+/// Each of the sites may be led by another controller with this owner, and each would prune
+/// from a shared storage what the other delivers to it. Of sites that this controller does not
+/// serve the owner is not known here.
+fn storages_of_several_sites(
+    beside: &BesideFleet<'_>,
+    served: &BTreeSet<SiteName>,
+    report: &mut ProblemReport<'_>,
+) {
+    let mut first: BTreeMap<&str, &InventoryNode> = BTreeMap::new();
+    for shape in beside.nodes {
+        let name = shape.value.name.as_ref();
+        let id = name.and_then(|name| name.value.parse().ok());
+        let Some(entry) = id.and_then(|id| beside.inventory.by_name(&id)) else {
+            continue;
+        };
+        let shared = entry.storage.as_ref().filter(|storage| storage.shared);
+        let site = entry.site.as_ref().filter(|site| served.contains(*site));
+        let (Some(storage), Some(site)) = (shared, site) else {
+            continue;
+        };
+        let other = *first.entry(&storage.name).or_insert(entry);
+        let Some(other_site) = other.site.as_ref().filter(|other| *other != site) else {
+            continue;
+        };
+        let place = shape.value.storage.as_ref();
+        report.at_with_hint(
+            place.map_or(shape.place, |text| text.place),
+            format!(
+                "the storage {} is shared with {}, which is in the site {other_site}; expected \
+                 nodes of the site {site} alone",
+                storage.name, other.node.id
+            ),
+            "give its nodes one site, or the controllers of each site an `owner` of their own: \
+             with one owner, the leader of each site prunes what the other one delivers there",
+        );
     }
 }
 

@@ -18,7 +18,7 @@ use crate::conclude::{self, OtherSites, RetryLimits, Scope, Status};
 use crate::daemon::Waker;
 use crate::execute::Recall;
 use crate::facts::{Backoff, Clusters, KnownInstructions, Memory, StepId};
-use crate::model::{OrderId, OrderSet, SiteName, Trigger};
+use crate::model::{OrderId, OrderSet, SiteName, Trigger, UnknownNode};
 use crate::plan::{Look, Plan, RunOptions};
 use crate::reconcile::{Inputs, Signals};
 use crate::store::{self, StateDir};
@@ -51,6 +51,8 @@ struct Surveyed {
     others: OrderSet,
     /// All orders.
     known_orders: BTreeSet<OrderId>,
+    /// The nodes that only clusters of other sites can know.
+    unknown_nodes: Vec<UnknownNode>,
     clusters: Clusters,
 }
 
@@ -201,6 +203,7 @@ impl<'a> Session<'a> {
             orders,
             others,
             known_orders,
+            unknown_nodes,
             clusters,
         } = surveyed;
         read(&orders);
@@ -220,6 +223,7 @@ impl<'a> Session<'a> {
             orders,
             elsewhere: Arc::new(others.images_only()),
             known_orders,
+            unknown_nodes,
             revision: self.revision.clone(),
             source: self.orders.source().cloned(),
             memory,
@@ -242,6 +246,7 @@ impl<'a> Session<'a> {
         let others = self.of_others(&orders);
         let known_orders = orders.orders.iter().map(|order| order.id.clone());
         let known_orders = known_orders.collect();
+        let unknown_nodes = self.app.unknown_nodes(&orders);
         if let Some(sites) = &self.sites {
             orders = Arc::new(self.app.site_nodes(sites).of_orders(&orders));
         }
@@ -250,6 +255,7 @@ impl<'a> Session<'a> {
             orders,
             others,
             known_orders,
+            unknown_nodes,
             clusters,
         })
     }
@@ -278,7 +284,7 @@ impl<'a> Session<'a> {
         let (inputs, look) = self.look(reconciler, stop, read).await?;
         let (events, told) = mpsc::unbounded_channel();
         let following = observer.planned(&look, told)?;
-        if let Some(status) = self.keep_planned(&inputs, &look) {
+        if let Some(status) = self.keep_planned(&inputs, &look.plan) {
             observer.under_way(&status);
         }
         let signals = Signals {
@@ -294,12 +300,31 @@ impl<'a> Session<'a> {
         let instructions = self.app.instructions()?;
         let waker = self.waker.as_ref();
         let watch = InstructionWatch::start(instructions.clone(), &look, &signals, waker);
+        let (again, mut further) = mpsc::unbounded_channel();
+        let (watched, told) = (watch.as_ref(), teller.as_ref());
+        // Gone with the run, which ends what follows.
+        let replanned = move |look: &Look| {
+            if let Some(watch) = watched {
+                watch.replanned(look);
+            }
+            let begun = told.map(|teller| teller.begun(look));
+            let _ = again.send((look.plan.clone(), begun));
+        };
         let telling = async {
             if let (Some(teller), Some(begun)) = (&teller, begun) {
                 in_time(stop, teller.run_planned(begun)).await;
             }
+            // What is in rings by a further plan can be stopped as well.
+            while let Some((plan, begun)) = further.recv().await {
+                if let Some(status) = self.keep_planned(&inputs, &plan) {
+                    observer.under_way(&status);
+                }
+                if let (Some(teller), Some(begun)) = (&teller, begun) {
+                    in_time(stop, teller.run_planned(begun)).await;
+                }
+            }
         };
-        let running = reconciler.run(&inputs, look, &signals);
+        let running = reconciler.run(&inputs, look, &signals, replanned);
         let (report, ()) = tokio::join!(Box::pin(running), Box::pin(telling));
         let said = watch.as_ref().and_then(InstructionWatch::said);
         drop(watch);

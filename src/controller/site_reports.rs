@@ -122,7 +122,8 @@ impl<'a> SiteTeller<'a> {
             let nodes = self.app.site_nodes(&only);
             let covers = |node: &_| nodes.covers(node);
             let told = site_report(status, report, memory, now, wanted.clone(), covers);
-            let told = self.signed(told);
+            let members = nodes.members();
+            let told = self.signed(SiteReport { members, ..told });
             note(site, reports.publish(authority, &told, self.lasts()).await);
         }
     }

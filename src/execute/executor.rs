@@ -107,7 +107,7 @@ async fn handed_over(
         return Outcome::UnderWay;
     }
     match during.filter(|download| !download.is_over()) {
-        Some(download) => Outcome::Skipped {
+        Some(download) => Outcome::Left {
             needs: StepId::fetch(&download.fetch.file),
         },
         None => std::future::pending().await,

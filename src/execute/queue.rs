@@ -58,21 +58,30 @@ impl<'a> StepQueue<'a> {
     /// Why a step whose turn has come is not run after all: what it needs is not there, or
     /// nothing begins any more.
     pub(super) fn refusal(&self, step: &Step, is_over: bool) -> Option<Outcome> {
-        let failed = step
-            .needs
-            .iter()
+        let mut ended = is_over.then_some(Outcome::Cancelled);
+        for needs in &step.needs {
             // What a step is made during has no outcome yet.
-            .find(|need| {
-                self.outcomes
-                    .get(*need)
-                    .is_some_and(|end| !end.is_success())
-            });
-        match failed {
-            Some(need) => Some(Outcome::Skipped {
-                needs: need.clone(),
-            }),
-            None => is_over.then_some(Outcome::Cancelled),
+            match self.outcomes.get(needs) {
+                None | Some(Outcome::Done { .. }) => {}
+                // Nothing is wrong with it: it was the run that ended.
+                Some(Outcome::UnderWay) => {
+                    ended = Some(Outcome::Left {
+                        needs: needs.clone(),
+                    });
+                }
+                Some(end @ (Outcome::Left { .. } | Outcome::Cancelled)) => {
+                    ended.get_or_insert_with(|| end.clone());
+                }
+                Some(
+                    Outcome::Failed { .. } | Outcome::Skipped { .. } | Outcome::Outdated { .. },
+                ) => {
+                    return Some(Outcome::Skipped {
+                        needs: needs.clone(),
+                    });
+                }
+            }
         }
+        ended
     }
 
     /// The download that a step is made during, if it is one of those.
@@ -123,5 +132,76 @@ fn download_of(step: &Step) -> Option<&StepId> {
     match &step.action {
         Action::Push { transport, .. } => transport.while_fetching.as_ref(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Failure, FailureKind};
+    use crate::model::{PushTarget, Sha256};
+    use crate::plan::{WantedBy, Why};
+
+    /// A step that needs these.
+    fn step(needs: &[&StepId]) -> Step {
+        let action = Action::PruneNode {
+            target: PushTarget {
+                node: "pve-1".parse().unwrap(),
+                dir: "/iso".parse().unwrap(),
+            },
+            file: "a.iso".parse().unwrap(),
+            bytes: 1,
+            sha256: Sha256::from_bytes([0; 32]),
+        };
+        Step {
+            id: action.step_id(),
+            action,
+            why: Why::Missing,
+            needs: needs.iter().map(|id| (*id).clone()).collect(),
+            wanted_by: WantedBy::default(),
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_run_that_ended_is_not_told_as_a_failure() {
+        let files = ["a.iso", "b.iso"].map(|file| StepId::fetch(&file.parse().unwrap()));
+        let [first, second] = &files;
+        let (plan, step) = (Plan::default(), step(&[first, second]));
+        let refusal = |outcomes: [Option<Outcome>; 2], is_over: bool| {
+            let mut queue = StepQueue::new(&plan);
+            let ids = [first.clone(), second.clone()].into_iter();
+            let known = ids.zip(outcomes);
+            queue.outcomes = known.filter_map(|(id, end)| Some((id, end?))).collect();
+            queue.refusal(&step, is_over)
+        };
+        let left = Some(Outcome::Left {
+            needs: second.clone(),
+        });
+        assert_eq!(refusal([None, None], false), None);
+        assert_eq!(refusal([None, None], true), Some(Outcome::Cancelled));
+        let (under_way, ended) = (Some(Outcome::UnderWay), Some(Outcome::Cancelled));
+        assert_eq!(refusal([None, under_way.clone()], false), left);
+        assert_eq!(refusal([ended.clone(), under_way.clone()], false), left);
+        assert_eq!(refusal([None, left.clone()], true), ended, "not told twice");
+        assert_eq!(refusal([None, ended.clone()], false), ended);
+        // What is wrong is told before what is not.
+        let failed = Outcome::Failed {
+            failure: Failure {
+                error: "no".to_owned(),
+                hint: None,
+                transient: true,
+                kind: FailureKind::Other,
+            },
+        };
+        for other in [None, under_way, ended, left] {
+            let needs = second.clone();
+            let skipped = Some(Outcome::Skipped { needs });
+            assert_eq!(refusal([other, Some(failed.clone())], true), skipped);
+        }
+        let told = Outcome::Left {
+            needs: first.clone(),
+        };
+        let text = "left to the next run; fetch a.iso continues in the background";
+        assert_eq!(told.to_string(), text);
     }
 }

@@ -280,10 +280,14 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
         download: WaitingFor,
         started: impl FnOnce() + Send,
     ) -> Outcome {
-        let Some(Ok(fact)) = download.clone().end().await else {
-            return Outcome::Skipped {
-                needs: StepId::fetch(&download.fetch.file),
-            };
+        let fact = match download.clone().end().await {
+            Some(Ok(fact)) => fact,
+            Some(Err(_)) => {
+                return Outcome::Skipped {
+                    needs: StepId::fetch(&download.fetch.file),
+                };
+            }
+            None => return Outcome::Cancelled,
         };
         self.work.learn_fetched(&fact, &download.fetch);
         if let Some(via) = &push.transport.via

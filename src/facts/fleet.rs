@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{LeaderEpoch, NodeId, OrderId, Release, RingName, SiteName};
+use crate::model::{ClusterName, LeaderEpoch, NodeId, OrderId, Release, RingName, SiteName};
 
 /// What is known of the other sites of the fleet when a run begins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,6 +53,9 @@ pub struct SiteReport {
     pub wanted: BTreeSet<String>,
     /// How its nodes are.
     pub nodes: NodeCounts,
+    /// What its clusters call their nodes, of those that are asked for them: others cannot.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub members: BTreeMap<ClusterName, BTreeSet<String>>,
     /// How many orders are as they should be, of how many.
     pub orders: OrderCounts,
     /// What is behind: at most [`SiteReport::MOST_TROUBLES`] lines, the worst first.

@@ -36,6 +36,11 @@ pub enum Outcome {
     },
     /// It is a download that continues in the background; a later run hears of its end.
     UnderWay,
+    /// The run ended without it, because a download that it needs continues in the background.
+    Left {
+        /// That download.
+        needs: StepId,
+    },
     /// The run was stopped before it was done.
     Cancelled,
 }
@@ -137,6 +142,13 @@ impl std::fmt::Display for Outcome {
             Self::Skipped { needs } => write!(f, "{} did not succeed", needs.text()),
             Self::Outdated { what } => f.write_str(what),
             Self::UnderWay => f.write_str("continues in the background"),
+            Self::Left { needs } => {
+                let needs = needs.text();
+                write!(
+                    f,
+                    "left to the next run; {needs} continues in the background"
+                )
+            }
             Self::Cancelled => f.write_str("the run was stopped"),
         }
     }

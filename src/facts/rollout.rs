@@ -19,6 +19,8 @@ pub struct RolloutMemory {
     /// The sites that those were in then, as far as they are in any.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub rest_sites: BTreeSet<SiteName>,
+    /// [`RolloutInstruction::restarts`] as of then: after another one no ring has begun.
+    pub restarts: u64,
 }
 
 /// What is remembered of a ring of a release.
@@ -47,6 +49,10 @@ pub struct RolloutInstruction {
     /// These rings begin at once, for these releases: with `None`, all of them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub promoted: BTreeMap<Release, Promotion>,
+    /// How often these releases were promoted after a stop. Rings that had begun before begin
+    /// anew, also where no run saw the stop.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub restarts: BTreeMap<Release, u64>,
 }
 
 /// How far a release is promoted.
@@ -84,6 +90,11 @@ pub enum RolloutChange {
 }
 
 impl RolloutInstruction {
+    /// How often a release was promoted after a stop.
+    pub fn restarts(&self, release: &Release) -> u64 {
+        self.restarts.get(release).copied().unwrap_or_default()
+    }
+
     /// Changes it; false where it says so already.
     pub fn change(&mut self, change: &RolloutChange) -> bool {
         let before = self.clone();
@@ -94,7 +105,9 @@ impl RolloutInstruction {
             RolloutChange::Resume => self.is_paused = false,
             RolloutChange::Promote { releases, to } => {
                 for release in releases {
-                    self.stopped.remove(release);
+                    if self.stopped.remove(release) {
+                        *self.restarts.entry(release.clone()).or_default() += 1;
+                    }
                     self.promoted.insert(release.clone(), to.clone());
                 }
             }
@@ -198,6 +211,28 @@ mod tests {
         assert!(!said.change(&promote(&["v1"], ring)));
         assert_eq!(said.stopped, releases(&[]));
         assert_eq!(said.promoted.len(), 2);
+    }
+
+    #[test]
+    fn each_promotion_after_a_stop_is_counted_and_the_end_of_one_forgets_none() {
+        let mut said = RolloutInstruction::default();
+        let v1 = releases(&["v1"]).pop_first().unwrap();
+        let everywhere = || promote(&["v1"], Promotion::Everywhere);
+        said.change(&everywhere());
+        assert_eq!(said.restarts(&v1), 0);
+        for restarts in 1..3 {
+            said.change(&RolloutChange::Stop(releases(&["v1"])));
+            said.change(&RolloutChange::Stop(releases(&["v1"])));
+            said.change(&everywhere());
+            said.change(&promote(
+                &["v1"],
+                Promotion::UpTo("canary".parse().unwrap()),
+            ));
+            assert_eq!(said.restarts(&v1), restarts);
+        }
+        let over = said.promoted.clone();
+        said.change(&RolloutChange::EndPromotions(over));
+        assert_eq!((said.promoted.len(), said.restarts(&v1)), (0, 2));
     }
 
     #[test]

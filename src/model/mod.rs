@@ -34,6 +34,7 @@ mod storage;
 mod template;
 mod transfer;
 mod trigger;
+mod unknown_node;
 mod url_part;
 mod version;
 mod visible;
@@ -81,6 +82,7 @@ pub use transfer::{
     StoredForm, UploadUse, Via,
 };
 pub use trigger::Trigger;
+pub use unknown_node::UnknownNode;
 pub use url_part::url_part;
 pub use version::{Channel, Minor, TalosVersion};
 pub use visible::{is_invisible, visible, visible_lines, visible_path};

@@ -129,6 +129,8 @@ pub struct SourceRef {
 pub struct AwaitedNodes {
     /// As the order names them: `node pve-09`, `group lab`.
     pub name: String,
+    /// The node, where it is one and no group.
+    pub node: Option<NodeId>,
     /// The clusters that may know them; never empty.
     pub clusters: Vec<ClusterName>,
     /// Where on them the image is to be.

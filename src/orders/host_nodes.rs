@@ -17,6 +17,8 @@ pub(super) enum MeantNodes<'a> {
     /// Only one of these clusters can know them, and none was asked.
     Awaited {
         name: String,
+        /// Where it is one and no group.
+        node: Option<NodeId>,
         clusters: Vec<ClusterName>,
     },
 }
@@ -175,7 +177,12 @@ fn named<'a>(
     let clusters = inventory.awaited();
     if !clusters.is_empty() {
         let name = format!("node {id}");
-        return Some(MeantNodes::Awaited { name, clusters });
+        let node = Some(id);
+        return Some(MeantNodes::Awaited {
+            name,
+            node,
+            clusters,
+        });
     }
     let names = inventory.nodes.iter().map(|entry| entry.node.id.as_str());
     unknown("node", text, names, inventory, report);
@@ -204,6 +211,7 @@ fn group<'a>(
         }
         ClusterGroup::Awaited => Some(MeantNodes::Awaited {
             name: format!("group {}", text.value),
+            node: None,
             clusters: text.value.parse().ok().into_iter().collect(),
         }),
         ClusterGroup::Clash(id, having) => {

@@ -169,11 +169,16 @@ impl Hosts<'_> {
                     awaited: Vec::new(),
                 }
             }
-            MeantNodes::Awaited { name, clusters } => Destinations {
+            MeantNodes::Awaited {
+                name,
+                node,
+                clusters,
+            } => Destinations {
                 known: Vec::new(),
                 awaited: vec![AwaitedNodes {
                     place: self.place_in(&places, &clusters),
                     name,
+                    node,
                     clusters,
                     source: SourceRef {
                         file: report.document().source.file.to_string(),

@@ -129,6 +129,9 @@ pub enum BlockedReason {
         /// When that may be over, where it is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         until: Option<jiff::Timestamp>,
+        /// It waits for nothing but an operator who promotes the image to it.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        needs_promotion: bool,
     },
     /// The storage cannot be used on the node.
     StorageUnfit {

@@ -12,7 +12,7 @@ use crate::facts::VersionSource;
 use crate::model::{
     ArtifactId, AwaitedNodes, ClusterName, Deletion, Dir, FileName, Minor, Node, NodeId,
     NodeTraits, OrderId, PositionRef, PushMethod, PushTarget, Rollout, Schematic, SchematicId,
-    Sha256, StoredForm, TalosVersion, Windows,
+    Sha256, StoredForm, TalosVersion, UnknownNode, Windows,
 };
 
 /// Everything that the orders want, deduplicated over all of them.
@@ -56,6 +56,8 @@ pub struct Desired {
     pub complete: bool,
     /// What is wanted in the cache for nodes that the run is not for.
     pub images_elsewhere: ElsewhereImages,
+    /// The nodes that orders name and that only clusters of other sites can know.
+    pub unknown_nodes: Vec<UnknownNode>,
     /// Why there may be newer orders than these, where that is so: what they do not mention
     /// is not known to be unwanted either.
     pub doubt: Option<String>,

@@ -39,6 +39,7 @@ struct ReleaseInstruction {
     is_paused: bool,
     is_stopped: bool,
     promoted: Option<Promotion>,
+    restarts: u64,
 }
 
 /// Instructions that a plan does not go by.
@@ -87,6 +88,8 @@ impl InstructedPlan {
             let is_stopped = (planned.said.is_stopped, said.is_stopped);
             match is_stopped {
                 (true, true) => false,
+                // It was stopped and promoted again: rings that had begun begin anew.
+                (false, false) if planned.said.restarts != said.restarts => true,
                 (false, false) => planned.is_waiting && planned.said != said,
                 _ => true,
             }
@@ -110,6 +113,7 @@ impl ReleaseInstruction {
             is_paused: said.is_some_and(|said| said.is_paused),
             is_stopped: said.is_some_and(|said| said.stopped.contains(release)),
             promoted: said.and_then(|said| said.promoted.get(release).cloned()),
+            restarts: said.map_or(0, |said| said.restarts(release)),
         }
     }
 }

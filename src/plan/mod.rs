@@ -18,6 +18,7 @@ mod instructed;
 mod kept;
 mod look;
 mod mounts;
+mod node_doubt;
 mod planner;
 mod policy;
 pub mod render;
@@ -47,6 +48,7 @@ pub use kept::keep_raw;
 pub use look::Look;
 #[cfg(any(test, fuzzing))]
 pub(crate) use mounts::absent;
+pub use node_doubt::NodeDoubt;
 pub use planner::plan;
 pub use policy::{
     Create, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,

@@ -24,6 +24,7 @@ const STAGES: &[Stage] = &[
     // What would be done is known now, and is shown as blocked with its reason.
     stages::block,
     stages::clusters,
+    stages::unknown_nodes,
     // What is blocked serves nobody.
     stages::relay,
     // What a selected step needs is known now.

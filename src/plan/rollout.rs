@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{NodeId, OrderId, Release, RingName, SiteName, TalosVersion};
 
+/// For what a manual ring waits once the rings before it are done.
+pub(super) const FOR_PROMOTION: &str = "it begins when the image is promoted to it";
+
 /// The release of an order with rings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedRollout {
@@ -53,6 +56,9 @@ pub struct PlannedRing {
     pub soak_seconds: u64,
     /// It has begun, in this run or an earlier one.
     pub is_open: bool,
+    /// It begins only when the image is promoted to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_manual: bool,
 }
 
 /// How far a ring is.
@@ -79,12 +85,25 @@ pub enum RingState {
         /// When that may be over, where it is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
+        /// For nothing but an operator who promotes the image to it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        needs_promotion: bool,
     },
     /// An operator stopped the release.
     Stopped,
 }
 
 impl RingState {
+    /// What waits for an operator who promotes the image to the ring.
+    pub fn for_promotion() -> Self {
+        Self::Waiting {
+            why: FOR_PROMOTION.to_owned(),
+            waits_for: None,
+            until: None,
+            needs_promotion: true,
+        }
+    }
+
     /// It in a word, as the JSON has it.
     pub const fn as_str(&self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 pub use super::action::{Action, CreateTemplate, RetiredTemplate, SwitchTemplate};
 use super::blocked::{Blocked, BlockedReason};
-use super::rollout::PlannedRollout;
+use super::rollout::{PlannedRing, PlannedRollout};
 use super::wanted::WantedBy;
 use crate::facts::StepId;
 use crate::model::{
@@ -74,6 +74,14 @@ impl Plan {
     pub fn waits_for_ring(&self) -> bool {
         self.blocked()
             .any(|blocked| matches!(blocked.reason, BlockedReason::WaitsForRing { .. }))
+    }
+
+    /// True if the next rings begin only when somebody promotes an image to them.
+    pub fn waits_for_promotion(&self) -> bool {
+        let is_waiting = |ring: &&PlannedRing| !ring.is_open;
+        let rollouts = self.rollouts.iter();
+        let mut next = rollouts.filter_map(|rollout| rollout.rings.iter().find(is_waiting));
+        self.waits_for_ring() && next.all(|ring| ring.is_manual)
     }
 
     /// When the first window opens that something selected waits for, also as it is written

@@ -46,6 +46,13 @@ fn other_orders_do_not_wait_for_a_download_and_its_end_is_heard() {
         assert_eq!(reason(&status, "slow", None), "Interrupted", "{status:#}");
         world.assert_holds(&iso, &[ISO]);
     }
+    // Nothing is wrong with what was left behind.
+    let log = daemon.log();
+    assert!(
+        log.contains(": left to the next run; fetch talos-v1.11.2-"),
+        "{log}"
+    );
+    assert!(!log.contains("skipped"), "{log}");
     // Another image waits for its place, and nobody waits for it.
     world.order("newer.yaml", &of("newer", "v1.12.0"));
     daemon.until("it is known", |status| {

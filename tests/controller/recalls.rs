@@ -15,6 +15,9 @@ use crate::world::{Config, World, position, reach};
 
 const ISO: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
 
+/// The same from a factory that adds its owner to every schematic.
+const OWNED_ISO: &str = "talos-v1.11.3-nocloud-amd64-4db83fd11221.iso";
+
 /// As slow as a remote site: the push of the image below takes minutes.
 const SLOW: &str = ", bandwidth_limit: 256KiB";
 
@@ -23,24 +26,31 @@ struct Site {
     world: World,
     lab: Lab,
     nodes: Vec<SshNode>,
+    iso: &'static str,
 }
 
 impl Site {
     fn new() -> Self {
-        let lab = Lab::new();
-        let site = Self {
-            world: World::new(StubOptions {
-                disk_bytes: 64 << 20,
-                ..StubOptions::default()
-            }),
-            nodes: (0..3).map(|_| lab.node()).collect(),
-            lab,
-        };
-        site.configure(SLOW);
+        let site = Self::with(StubOptions::default(), ISO);
         // The image is in the cache, so the pushes wait for each other and for nothing else.
         let cached = position("cached", "iso", "      push: {enabled: false}\n");
         site.world.order("cached.yaml", &cached);
         site.world.apply().expect(0);
+        site
+    }
+
+    fn with(options: StubOptions, iso: &'static str) -> Self {
+        let lab = Lab::new();
+        let site = Self {
+            world: World::new(StubOptions {
+                disk_bytes: 64 << 20,
+                ..options
+            }),
+            nodes: (0..3).map(|_| lab.node()).collect(),
+            lab,
+            iso,
+        };
+        site.configure(SLOW);
         site
     }
 
@@ -73,7 +83,7 @@ impl Site {
     /// The bytes that have arrived where a push has begun.
     fn arrived(&self) -> u64 {
         let dirs = self.dirs();
-        let parts = dirs.iter().filter_map(|dir| part_on_node(dir, ISO));
+        let parts = dirs.iter().filter_map(|dir| part_on_node(dir, self.iso));
         parts
             .map(|part| fs::metadata(part).map_or(0, |meta| meta.len()))
             .sum()
@@ -84,8 +94,10 @@ impl Site {
         let dirs = self.dirs();
         let whole = dirs
             .iter()
-            .filter(|dir| dir.is_dir() && images(dir) == [ISO]);
-        let parts = dirs.iter().filter(|dir| part_on_node(dir, ISO).is_some());
+            .filter(|dir| dir.is_dir() && images(dir) == [self.iso]);
+        let parts = dirs
+            .iter()
+            .filter(|dir| part_on_node(dir, self.iso).is_some());
         (whole.count(), parts.count())
     }
 }
@@ -182,4 +194,37 @@ fn a_run_by_hand_ends_when_its_image_is_stopped_and_says_so() {
     let again = world.apply().expect(0);
     again.says("an operator stopped the image");
     assert_eq!(site.holding(), (1, 1));
+}
+
+/// The factory gives another id than the computed one, so the run plans again, and what it
+/// pushes then is in no plan before.
+#[test]
+fn a_rollback_ends_what_a_run_has_planned_again() {
+    let factory = StubOptions {
+        owner: Some("example".to_owned()),
+        ..StubOptions::default()
+    };
+    let site = Site::with(factory, OWNED_ISO);
+    let world = &site.world;
+    world.order("empty.yaml", "- orderid: empty\n  positions: []\n");
+    let daemon = Daemon::start(world);
+    site.order("{name: every, labels: [all]}");
+    daemon.wait("bytes arrive", || site.arrived() > 100_000);
+    assert!(daemon.log().contains("planned again"), "{}", daemon.log());
+    let runs = daemon.runs().len();
+
+    let stop = daemon.beside(&["rollout", "rollback", "one"]).expect(0);
+    stop.says("stopped v1.11.3 of order one");
+    daemon.until("the run with it is over", |status| {
+        status["running"].is_null() && ring(status) == "stopped"
+    });
+    let (whole, parts) = site.holding();
+    assert_eq!(whole, 0, "{}", daemon.log());
+    assert!((1..=3).contains(&parts), "{parts}");
+    let runs = daemon.runs().split_off(runs);
+    let ends = runs.iter().flat_map(|run| run["steps"].as_array().unwrap());
+    let pushes = ends.filter(|step| step["step"].as_str().unwrap().starts_with("push/"));
+    let ends: Vec<&Value> = pushes.map(|step| &step["end"]).collect();
+    assert_eq!(ends, ["cancelled"; 3], "{}", daemon.log());
+    daemon.stop();
 }

@@ -191,3 +191,35 @@ fn a_promotion_ends_when_the_order_wants_another_image_and_a_stop_does_not() {
     world.apply().expect(0);
     assert_eq!(held(&world)[0], [OLDER], "it is stopped still");
 }
+
+/// Nobody but the instructions themselves knows of a stop that no run has seen.
+#[test]
+fn rings_begin_anew_after_a_rollback_and_a_promotion_between_two_runs() {
+    let world = world();
+    world.order("one.yaml", &in_rings("v1.11.3"));
+    let rollout = |args: &[&str]| {
+        let args = [&["rollout"], args].concat();
+        world.program.run(&args).expect(0);
+    };
+    world.apply().expect(0);
+    rollout(&["promote", "one"]);
+    world.apply().expect(0);
+    assert_eq!(held(&world), [[ISO], [ISO], [ISO]]);
+
+    rollout(&["rollback", "one"]);
+    rollout(&["promote", "one", "--to", "near"]);
+    let lost = [1, 2, 3].map(|node| world.at(&format!("node{node}/iso")).join(ISO));
+    for file in &lost {
+        fs::remove_file(file).unwrap();
+    }
+    // The first ring is repaired, and the others begin when it has soaked.
+    world.apply().expect(0).says("ring near");
+    assert_eq!(held(&world), [vec![ISO.to_owned()], vec![], vec![]]);
+    rollout(&["promote", "one", "--to", "far"]);
+    world.apply().expect(0);
+    assert_eq!(held(&world)[1], [ISO]);
+    // What has begun since stays so.
+    fs::remove_file(&lost[1]).unwrap();
+    world.apply().expect(0);
+    assert_eq!(held(&world)[1..], [vec![ISO.to_owned()], vec![]]);
+}

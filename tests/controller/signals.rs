@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 
 use rustix::process::Signal;
 use talos_order::factory_stub::{StubFault, StubOptions};
@@ -17,9 +18,17 @@ const RAW: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.raw";
 #[test]
 fn a_hangup_reads_the_configuration_again_and_a_bad_one_is_refused() {
     let world = World::small();
-    world.configure_local(1, ON_REQUEST);
+    let served = format!("{ON_REQUEST}listen: 127.0.0.1:0\n");
+    world.configure_local(1, &served);
     world.order_one("iso", "");
     let daemon = Daemon::start(&world);
+    let log = daemon.log();
+    let page = log.split("status page at ").nth(1).expect("a page");
+    let page = page.split_whitespace().next().unwrap();
+    let page = || {
+        let curl = Command::new("curl").args(["--silent", page]).output();
+        String::from_utf8(curl.unwrap().stdout).unwrap()
+    };
     let config = fs::read_to_string(world.at("config.yaml")).unwrap();
 
     fs::write(
@@ -33,6 +42,10 @@ fn a_hangup_reads_the_configuration_again_and_a_bad_one_is_refused() {
     });
     let log = daemon.log();
     assert!(log.contains("never") && log.contains("interval"), "{log}");
+    daemon.wait("the page says so", || {
+        let page = page();
+        page.contains("<strong>Reload</strong> refused: ") && page.contains("stays in effect")
+    });
 
     // The old one is in force; the verbs read their own, so it has to be right again.
     fs::write(world.at("config.yaml"), &config).unwrap();
@@ -44,7 +57,7 @@ fn a_hangup_reads_the_configuration_again_and_a_bad_one_is_refused() {
     assert!(refused.contains("never"), "{status:#}");
 
     // A node more.
-    world.configure_local(2, ON_REQUEST);
+    world.configure_local(2, &served);
     daemon.signal(Signal::HUP);
     daemon.until("the new node is served", |status| {
         converged(status)
@@ -53,6 +66,7 @@ fn a_hangup_reads_the_configuration_again_and_a_bad_one_is_refused() {
     });
     world.assert_holds(&world.at("node2/iso"), &[ISO]);
     assert!(daemon.status()["refused_config"].is_null());
+    assert!(!page().contains("<strong>Reload</strong>"));
     daemon.stop();
 }
 

@@ -5,13 +5,14 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use serde_json::Value;
 use talos_order::factory_stub::StubOptions;
 
 use crate::common::part_on_node;
 use crate::common::program::Program;
 use crate::common::seaweed::Seaweed;
 use crate::common::sshd::{Lab, SshNode};
-use crate::controllers::{Objects, Running, eventually, waits_for};
+use crate::controllers::{Objects, Running, eventually, status, waits_for};
 use crate::world::{World, position, reach};
 
 const ISO: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
@@ -133,4 +134,50 @@ fn a_ring_waits_for_the_next_leader_of_the_site_before_it() {
         let plan = prague.run(&["plan", "--detailed-exitcode"]);
         plan.code == Some(0) && !plan.stdout.contains("Rollout for")
     });
+}
+
+/// An operator at one site stops what the leader of another one is delivering.
+#[test]
+fn a_rollback_at_another_site_ends_a_push_and_begins_no_step() {
+    const PREFIX: &str = "rollback-elsewhere/";
+    let Some(seaweed) = Seaweed::shared() else {
+        return;
+    };
+    let lab = Lab::new();
+    let node = lab.node();
+    let world = World::new(StubOptions {
+        disk_bytes: 64 << 20,
+        ..StubOptions::default()
+    });
+    let sites = Sites {
+        store: seaweed.section(PREFIX, world.dir.path()),
+        world,
+        lab,
+        node,
+    };
+    // A minute and a half for the push: a leader asks the store every 30 s.
+    let brno = sites.controller("brno", "brno", ", bandwidth_limit: 24KiB");
+    let prague = sites.controller("prague", "prague", "");
+    let leads = Running::start(&brno);
+    waits_for(&brno, "brno", "leader");
+    sites.world.order("one.yaml", &position("one", "iso", ""));
+    let far = sites.node.root.join("iso");
+    let part = || part_on_node(&far, ISO).map_or(0, |part| fs::metadata(part).unwrap().len());
+    eventually("an image is on its way", || part() > 100_000);
+
+    // No controller of the other site runs: it is the store that knows.
+    let listed = prague.run(&["rollout", "rollback", "one"]).expect(0);
+    listed.says("stopped v1.11.3 of order one");
+    let state = || status(&brno)["rollouts"][0]["rings"][0]["state"].clone();
+    eventually("the run has ended", || state() == "stopped");
+    let (left, runs) = (part(), brno.run(&["history", "-o", "json"]).json());
+    assert!(left > 0 && !far.join(ISO).exists(), "{runs:#}");
+    let runs = runs.as_array().cloned().unwrap_or_default();
+    let ends = runs.iter().flat_map(|run| run["steps"].as_array().unwrap());
+    let push = ends.filter(|step| step["step"].as_str().unwrap().starts_with("push/brno-2"));
+    let ends: Vec<&Value> = push.map(|step| &step["end"]).collect();
+    assert_eq!(ends, ["cancelled"], "{runs:#?}");
+    assert!(!sites.world.at("prague").join(ISO).exists());
+    assert_eq!(part(), left, "nothing is sent any more");
+    drop(leads);
 }

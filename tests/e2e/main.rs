@@ -35,6 +35,7 @@ mod fleet_leader;
 mod fleet_reload;
 mod fleet_rings;
 mod fleet_sites;
+mod fleet_unknown;
 mod hostile;
 mod instructions;
 mod killed;

@@ -28,12 +28,8 @@ pub(super) fn header(status: &Status, now: Timestamp) -> Vec<(&'static str, Stri
     for (site, line) in &status.sites {
         pairs.push(("Site", format!("{site}: {line}")));
     }
-    if let Some(why) = &status.refused_config {
-        let why = one_line(why);
-        pairs.push((
-            "Reload",
-            format!("refused: {why}; the configuration before it stays in effect"),
-        ));
+    if let Some(reload) = status.refused_reload() {
+        pairs.push(("Reload", one_line(&reload)));
     }
     pairs.push(("Last run", last_run(status, now)));
     pairs.push(("Next run", next_run(status, now)));

@@ -50,6 +50,7 @@ pub(super) fn hint(reason: Reason) -> Option<&'static str> {
         Reason::BackingOff
         | Reason::OutsideWindow
         | Reason::WaitsForRing
+        | Reason::WaitsForPromotion
         | Reason::Suspended
         | Reason::NotSelected
         | Reason::Interrupted => return None,

@@ -44,6 +44,7 @@ const fn cause(reason: Reason) -> Cause {
         Reason::BackingOff
         | Reason::OutsideWindow
         | Reason::WaitsForRing
+        | Reason::WaitsForPromotion
         | Reason::Suspended
         | Reason::NotSelected
         | Reason::Interrupted => Cause::Unknown,

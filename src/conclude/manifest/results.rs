@@ -131,7 +131,10 @@ impl<'a> Results<'a> {
             Some(Outcome::Done { .. }) => None,
             Some(Outcome::Failed { failure }) => Some((PushStatus::Error, failure.error.clone())),
             Some(
-                outcome @ (Outcome::Skipped { .. } | Outcome::Outdated { .. } | Outcome::UnderWay),
+                outcome @ (Outcome::Skipped { .. }
+                | Outcome::Outdated { .. }
+                | Outcome::UnderWay
+                | Outcome::Left { .. }),
             ) => Some((PushStatus::Blocked, outcome.to_string())),
             Some(Outcome::Cancelled) | None => {
                 Some((PushStatus::Blocked, Outcome::Cancelled.to_string()))

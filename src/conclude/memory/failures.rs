@@ -40,6 +40,7 @@ impl EndedRun<'_> {
                     Outcome::Skipped { .. }
                     | Outcome::Outdated { .. }
                     | Outcome::UnderWay
+                    | Outcome::Left { .. }
                     | Outcome::Cancelled,
                 )
                 | None => {}

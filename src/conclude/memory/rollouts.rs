@@ -38,7 +38,11 @@ impl EndedRun<'_> {
         }
         let brought = Brought::of(&self.look.plan, self.outcomes);
         for planned in &self.look.plan.rollouts {
-            let mut known = RolloutMemory::default();
+            let said = self.memory.instructed.get(&planned.order);
+            let mut known = RolloutMemory {
+                restarts: said.map_or(0, |said| said.restarts(&planned.release)),
+                ..RolloutMemory::default()
+            };
             for ring in &planned.rings {
                 match &ring.name {
                     Some(name) => {

@@ -271,6 +271,7 @@ fn an_order_that_wants_something_else_since_is_not_ready() {
     let mut order = order(&["pve-01"]);
     order.positions[0].awaited = vec![crate::model::AwaitedNodes {
         name: "group lab".to_owned(),
+        node: None,
         clusters: vec!["prod".parse().unwrap()],
         place: crate::model::DeliveryPlace::Dir("/var/lib/vz/import".parse().unwrap()),
         source: order.source.clone(),

@@ -14,16 +14,16 @@ use crate::controller::site_reports::in_time;
 use crate::error::chain;
 use crate::facts::{Memory, RolloutInstruction};
 use crate::model::{Order, OrderId};
-use crate::plan::Look;
+use crate::plan::Plan;
 use crate::reconcile::Inputs;
 use crate::store::StateError;
 
 impl Session<'_> {
     /// Keeps which images go through rings by the plan: an operator may stop one of them
     /// before the run is over.
-    pub(super) fn keep_planned(&self, inputs: &Inputs, look: &Look) -> Option<Status> {
-        let rollouts = &look.plan.rollouts;
-        if rollouts.is_empty() || look.plan.steps.is_empty() {
+    pub(super) fn keep_planned(&self, inputs: &Inputs, plan: &Plan) -> Option<Status> {
+        let rollouts = &plan.rollouts;
+        if rollouts.is_empty() || plan.steps.is_empty() {
             return None;
         }
         let others = &inputs.elsewhere.orders;

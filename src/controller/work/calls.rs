@@ -134,6 +134,9 @@ impl Work for Controller {
     fn reload(&mut self) -> Result<(), String> {
         let done = self.adopt_configuration();
         let refused = done.as_ref().err().cloned();
+        if let Some(live) = &self.live {
+            live.reloaded(refused.as_deref());
+        }
         if let Err(error) = self.app.state().save_refused_config(refused) {
             tracing::warn!(
                 reason = chain(&error),

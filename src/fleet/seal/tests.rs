@@ -40,6 +40,7 @@ fn report() -> SiteReport {
             in_sync: 2,
             silent: 1,
         },
+        members: [("lab".parse().unwrap(), ["pve-1".to_owned()].into())].into(),
         orders: OrderCounts { all: 2, in_sync: 1 },
         troubles: vec!["no route to host".to_owned()],
         rollouts: [("web".parse().unwrap(), [(release, rings)].into())].into(),

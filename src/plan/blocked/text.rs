@@ -72,7 +72,12 @@ impl fmt::Display for BlockedReason {
             Self::OutsideWindow { local, until: _ } => {
                 write!(f, "waits for the window until {local}")
             }
-            Self::WaitsForRing { ring, why, until } => {
+            Self::WaitsForRing {
+                ring,
+                why,
+                until,
+                needs_promotion: _,
+            } => {
                 match ring {
                     Some(ring) => write!(f, "ring {ring} waits: {why}")?,
                     None => write!(f, "nodes without a ring wait: {why}")?,

@@ -70,6 +70,7 @@ fn rollout(order: &str, version: &str, is_second_open: bool) -> PlannedRollout {
         in_sync_since: None,
         soak_seconds: 0,
         is_open,
+        is_manual: false,
     };
     PlannedRollout {
         order: order.parse().unwrap(),
@@ -262,6 +263,20 @@ fn what_was_stopped_concerns_a_plan_again_when_it_is_promoted() {
     assert_eq!(otherwise(&look, &paused), None);
     let promoted = change(&stopped, "web", &promote());
     assert_eq!(otherwise(&look, &promoted), some(&["web"], &[]));
+}
+
+/// A stop and a promotion between two looks of the watch leave no stop to be seen.
+#[test]
+fn what_was_stopped_and_promoted_since_concerns_a_plan_whose_rings_have_begun() {
+    let promoted = change(&SaidByOrder::new(), "web", &promote());
+    let look = look(true, &promoted);
+    let again = change(
+        &change(&promoted, "web", &stop("v1.11.3")),
+        "web",
+        &promote(),
+    );
+    assert_eq!(again[&"web".parse().unwrap()].promoted.len(), 1);
+    assert_eq!(otherwise(&look, &again), some(&["web"], &[]));
 }
 
 #[test]

@@ -118,7 +118,11 @@ impl<'a> RingRow<'a> {
             class: match ring.state {
                 RingState::Done => "in-sync",
                 RingState::Soaking { .. } | RingState::Open => "in-progress",
-                RingState::Waiting { .. } => "blocked",
+                RingState::Waiting {
+                    needs_promotion: true,
+                    ..
+                } => "blocked",
+                RingState::Waiting { .. } => "waiting",
                 RingState::Stopped => "suspended",
             },
             in_sync: nodes.join("; "),

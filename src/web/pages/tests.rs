@@ -1,5 +1,6 @@
 //! Pages of a made-up fleet: what they show, what they never do, and how large they get.
 
+mod attention;
 mod browser;
 mod copies;
 mod fleet;

@@ -135,6 +135,7 @@ fn what_a_run_did_not_look_at_neither_begins_nor_ends() {
         Reason::BackingOff,
         Reason::OutsideWindow,
         Reason::WaitsForRing,
+        Reason::WaitsForPromotion,
         Reason::Interrupted,
         Reason::NotSelected,
     ] {

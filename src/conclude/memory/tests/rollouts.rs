@@ -26,6 +26,7 @@ fn ring(name: Option<&str>, nodes: &[&str], out_of_sync: &[&str], is_open: bool)
         in_sync_since: None,
         soak_seconds: 100,
         is_open,
+        is_manual: false,
     }
 }
 
@@ -164,6 +165,7 @@ fn what_is_shown_of_rings_is_how_the_run_left_them() {
             why: "ring canary is out of sync on pve".to_owned(),
             waits_for: Some(ring_name("canary")),
             until: None,
+            needs_promotion: false,
         };
         let mut memory = world.run(60).clone();
         let releases = memory.rollouts.get_mut(&"lab".parse().unwrap()).unwrap();
@@ -177,6 +179,7 @@ fn what_is_shown_of_rings_is_how_the_run_left_them() {
                 ring: Some(ring_name("prod")),
                 why: why.to_owned(),
                 until: None,
+                needs_promotion: false,
             },
             wanted_by: world.look.plan.blocked[0].wanted_by.clone(),
         };
@@ -200,6 +203,7 @@ fn what_is_shown_of_rings_is_how_the_run_left_them() {
         ring,
         why: why.clone(),
         until,
+        needs_promotion: false,
     };
     assert_eq!(step, reason);
     let waits_for = Some(ring_name("canary"));
@@ -207,8 +211,54 @@ fn what_is_shown_of_rings_is_how_the_run_left_them() {
         why,
         waits_for,
         until,
+        needs_promotion: false,
     };
     assert_eq!(brought[1].state, waiting);
+}
+
+/// Where the ring after the one that is done begins only with a promotion, no next run goes on.
+#[test]
+fn a_manual_ring_waits_for_its_promotion_after_the_run_that_brought_the_others() {
+    let left = |is_manual: bool, soak_seconds: u64| {
+        let mut world = World::new();
+        push(&mut world, removed());
+        let rings = &mut world.look.plan.rollouts[0].rings;
+        rings[0].soak_seconds = soak_seconds;
+        rings[1].is_manual = is_manual;
+        let waiting = RingState::Waiting {
+            why: "ring canary is out of sync on pve".to_owned(),
+            waits_for: Some(ring_name("canary")),
+            until: None,
+            needs_promotion: false,
+        };
+        rings[1].state = waiting.clone();
+        let mut last = ring(Some("last"), &["third"], &["third"], false);
+        last.state = waiting;
+        rings[2] = last;
+        let mut memory = world.run(60).clone();
+        let releases = memory.rollouts.get_mut(&"lab".parse().unwrap()).unwrap();
+        let known = &mut releases.get_mut(&release()).unwrap().rings;
+        known.get_mut(&ring_name("canary")).unwrap().in_sync_since = Some(at(60));
+        let left = RingsLeft::of(&world.look.plan, &world.outcomes, &memory, at(60));
+        let said = left.rollouts[0].rings.iter().map(|ring| match &ring.state {
+            RingState::Waiting {
+                why,
+                needs_promotion,
+                ..
+            } => format!("{why}, {needs_promotion}"),
+            state => state.as_str().to_owned(),
+        });
+        said.collect::<Vec<_>>()
+    };
+    let goes_on = "ring canary has it; the next run goes on, false";
+    assert_eq!(left(false, 0), ["done", goes_on, goes_on]);
+    let manual = "it begins when the image is promoted to it, true";
+    assert_eq!(
+        left(true, 0),
+        ["done", manual, "ring prod has not begun, false"]
+    );
+    let soaks = "ring canary soaks, false";
+    assert_eq!(left(true, 100), ["soaking", soaks, soaks]);
 }
 
 #[test]

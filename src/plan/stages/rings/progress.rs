@@ -35,6 +35,7 @@ impl Progress {
             is_paused: instruction.is_some_and(|said| said.is_paused),
             is_stopped: instruction.is_some_and(|said| said.stopped.contains(release)),
             promoted: promoted(spread, instruction),
+            restarts: instruction.map_or(0, |said| said.restarts(release)),
         };
         walk.rings()
     }
@@ -63,6 +64,7 @@ struct Walk<'a> {
     is_paused: bool,
     is_stopped: bool,
     promoted: usize,
+    restarts: u64,
 }
 
 /// How a ring is that has begun.
@@ -100,6 +102,7 @@ impl Walk<'_> {
                     why: cause.why.clone(),
                     waits_for: cause.waits_for.clone(),
                     until: cause.until,
+                    needs_promotion: cause.needs_promotion,
                 },
                 (None, RingStanding::Done) => RingState::Done,
                 (None, RingStanding::Soaking(until, _)) => RingState::Soaking { until: *until },
@@ -142,7 +145,7 @@ impl Walk<'_> {
             return Some(RingCause::of(doubt));
         }
         let is_manual = ring.is_some_and(|ring| ring.is_manual);
-        is_manual.then(|| RingCause::of("it begins when the image is promoted to it"))
+        is_manual.then(RingCause::of_manual)
     }
 
     /// What the rings after one lack; `None` if it is done.
@@ -181,8 +184,15 @@ impl Walk<'_> {
         self.remembered?.rings.get(&ring?.name)
     }
 
-    /// It had begun in an earlier run, in all sites that this run is for.
+    /// It had begun in an earlier run, in all sites that this run is for, and an operator
+    /// stopped nothing since then.
     fn was_open(&self, ring: Option<&Ring>, nodes: &RingSpread) -> bool {
+        if self
+            .remembered
+            .is_some_and(|known| known.restarts != self.restarts)
+        {
+            return false;
+        }
         let known = match ring {
             Some(_) => self.memory(ring).map(|known| (known.is_open, &known.sites)),
             None => self
@@ -346,6 +356,7 @@ impl Walk<'_> {
             in_sync_since: since,
             soak_seconds: ring.map_or(0, |ring| ring.soak_seconds),
             is_open,
+            is_manual: ring.is_some_and(|ring| ring.is_manual),
         }
     }
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::model::RingName;
 use crate::plan::blocked::BlockedReason;
+use crate::plan::rollout::FOR_PROMOTION;
 
 /// For what a ring waits.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub(super) struct RingCause {
     /// The ring that it waits for, if it is one.
     pub waits_for: Option<RingName>,
     pub until: Option<Timestamp>,
+    /// It waits for nothing but an operator who promotes the image to it.
+    pub needs_promotion: bool,
 }
 
 impl RingCause {
@@ -27,6 +30,15 @@ impl RingCause {
             why: why.into(),
             waits_for: None,
             until: None,
+            needs_promotion: false,
+        }
+    }
+
+    /// A ring that begins only when the image is promoted to it.
+    pub(super) fn of_manual() -> Self {
+        Self {
+            needs_promotion: true,
+            ..Self::of(FOR_PROMOTION)
         }
     }
 
@@ -45,6 +57,7 @@ impl RingWait {
             ring: self.ring.clone(),
             why: self.cause.why.clone(),
             until: self.cause.until,
+            needs_promotion: self.cause.needs_promotion,
         }
     }
 

@@ -37,6 +37,7 @@ pub(super) fn hostile() -> Fleet {
         why,
         waits_for: None,
         until: None,
+        needs_promotion: false,
     };
     status.rollouts.push(RolloutLine::new(&planned, None));
     status.conditions[0].order = Some(format!("orders/{evil}.yaml"));
