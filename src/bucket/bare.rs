@@ -9,10 +9,12 @@ use super::probe::ProbeKeys;
 use super::tags::TagForm;
 use super::write::{WRITING, is_refusal};
 use super::{Bucket, BucketError, ObjectKey, ObjectTag, WriteCondition};
+use crate::error::chain;
 
 impl Bucket {
     /// True where the server takes a tag without quotes that is right, and refuses an old
-    /// one. It is tried once; what came to no end is tried again by the next who asks.
+    /// one. Whatever else came of it is tried again by the next who asks: another release
+    /// may answer by then.
     pub(super) async fn compares_bare(&self) -> bool {
         let bucket = self.clone();
         // Goes on where nobody waits for it any more, so that its object is removed.
@@ -23,11 +25,22 @@ impl Bucket {
                 let tried = bucket.tries_bare(&key).await;
                 // What stays is removed by a later probe.
                 let _ = bucket.remove(&key).await;
-                tried
+                let reason = match tried {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => "they are not compared".to_owned(),
+                    Err(error) => chain(&error),
+                };
+                tracing::warn!(
+                    reason,
+                    "{} refuses a conditional write although the condition holds, and entity \
+                     tags without quotes cannot be used either",
+                    bucket.name()
+                );
+                Err(())
             });
-            tried.await.copied()
+            tried.await.is_ok()
         });
-        matches!(tried.await, Ok(Ok(true)))
+        tried.await.unwrap_or(false)
     }
 
     async fn tries_bare(&self, key: &ObjectKey) -> Result<bool, BucketError> {

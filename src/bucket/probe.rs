@@ -17,7 +17,7 @@ use super::{Bucket, BucketAnswer, BucketError, ObjectPrefix};
 
 pub(super) use keys::{NODE_PROBES, ProbeKeys, STORE_PROBES};
 
-const VERSIONS_HINT: &str = "versioning is enabled on the bucket, or was before it was \
+const VERSIONS_HINT: &str = "versioning may be enabled on the bucket, or was before it was \
                              suspended; use a bucket on which it was never enabled";
 
 /// What a server was seen to do.
@@ -219,8 +219,12 @@ impl Bucket {
         }
         add(StoreFeature::List, self.lists(keys, &key).await?);
         if is_node {
-            add(StoreFeature::Upload, self.uploads(&keys.next()).await?);
-            add(StoreFeature::GiveUp, self.gives_up(&keys.next()).await?);
+            let uploads = self.uploads(&keys.next()).await?;
+            let is_known = uploads.is_none();
+            add(StoreFeature::Upload, uploads);
+            if is_known {
+                add(StoreFeature::GiveUp, self.gives_up(&keys.next()).await?);
+            }
         }
         add(StoreFeature::Create, self.creates(&keys.next()).await?);
         let swaps = self.swaps(&keys.next(), &keys.next()).await?;

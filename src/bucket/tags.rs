@@ -46,18 +46,18 @@ pub(super) struct ProvenForm {
 #[derive(Debug, Default)]
 struct SeenForms {
     taken: Option<TagForm>,
-    /// Whether tags without quotes are compared, once that was tried.
-    compares_bare: Arc<OnceCell<bool>>,
+    /// Set once tags without quotes were seen to be compared.
+    compares_bare: Arc<OnceCell<()>>,
 }
 
 impl ProvenForm {
     /// The form to send a tag in: as HTTP has it, until another one is proven.
     pub(super) fn form(&self) -> TagForm {
-        self.with(|seen| seen.taken).unwrap_or(TagForm::Quoted)
+        self.proven().unwrap_or(TagForm::Quoted)
     }
 
-    pub(super) fn is_proven(&self) -> bool {
-        self.with(|seen| seen.taken.is_some())
+    pub(super) fn proven(&self) -> Option<TagForm> {
+        self.with(|seen| seen.taken)
     }
 
     /// A condition in this form was taken. The first one that is proven stays: with two, a
@@ -73,8 +73,8 @@ impl ProvenForm {
         self.with(|seen| *seen = SeenForms::default());
     }
 
-    /// What a trial of tags without quotes found, for all who want to know it.
-    pub(super) fn compares_bare(&self) -> Arc<OnceCell<bool>> {
+    /// Set by a trial that saw tags without quotes compared, for all who want to know it.
+    pub(super) fn compares_bare(&self) -> Arc<OnceCell<()>> {
         self.with(|seen| Arc::clone(&seen.compares_bare))
     }
 

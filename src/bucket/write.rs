@@ -28,7 +28,7 @@ const PARTS_AT_ONCE: usize = 2;
 
 /// How long it may take to find out why a condition was refused. Callers that wait for less
 /// than the patience of the bucket have to hear of the refusal nevertheless.
-const LOOK: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Which write of an object was seen: its entity tag.
 ///
@@ -176,9 +176,9 @@ impl Bucket {
         let mut form = self.tags.form();
         let mut put = self.put_as(key, &payload, &condition, form).await?;
         if let Err(error) = &put
-            && self.is_misread(key, &condition, error).await
+            && let Some(other) = self.form_instead(key, &condition, error, form).await
         {
-            form = TagForm::Bare;
+            form = other;
             put = self.put_as(key, &payload, &condition, form).await?;
         }
         match put {
@@ -215,33 +215,40 @@ impl Bucket {
         Ok(put)
     }
 
-    /// True where the server refused a condition that holds, since it compares tags without
-    /// their quotes. What cannot be found out soon was refused: nothing was written. So was
-    /// what is sent in a form that was proven, but then it is proven no longer.
-    async fn is_misread(
+    /// The form to send a condition in again that holds and was refused in this one. What
+    /// cannot be found out soon was refused: nothing was written. So was what had been proven
+    /// in this form, but then it is proven no longer.
+    async fn form_instead(
         &self,
         key: &ObjectKey,
         condition: &WriteCondition,
         error: &object_store::Error,
-    ) -> bool {
+        sent: TagForm,
+    ) -> Option<TagForm> {
         let WriteCondition::Unchanged(tag) = condition else {
-            return false;
+            return None;
         };
         let is_refused = matches!(error, object_store::Error::Precondition { .. });
         if !condition.has_forms() || !is_refused {
-            return false;
+            return None;
         }
-        let is_proven = self.tags.is_proven();
         let look = async {
-            let found = self.head(key).await.ok().flatten();
-            let holds = found.is_some_and(|found| found.tag.is_same_write(tag));
-            if holds && is_proven {
-                self.tags.forget();
+            let found = self.head(key).await.ok().flatten()?;
+            if !found.tag.is_same_write(tag) {
+                return None;
             }
-            holds && !is_proven && self.compares_bare().await
+            match self.tags.proven() {
+                Some(form) if form == sent => {
+                    self.tags.forget();
+                    None
+                }
+                // Another write has proven it since this one was sent.
+                Some(form) => Some(form),
+                None => self.compares_bare().await.then_some(TagForm::Bare),
+            }
         };
         let look = tokio::time::timeout(LOOK.min(self.patience), look).await;
-        look.unwrap_or(false)
+        look.unwrap_or(None)
     }
 
     /// Writes a file as an object, in parts, and whatever is there. Readers see the whole

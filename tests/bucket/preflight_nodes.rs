@@ -169,7 +169,7 @@ async fn what_an_access_key_may_not_do_is_said() {
     let (code, text) = checked(&proxy.endpoint, &url, ACCESS_KEY, &[]).await;
     for line in [
         "  warning  give up an upload: 403 Forbidden: AccessDenied: Access Denied.\n",
-        "hint: give the access key the right to abort uploads",
+        "hint: allow the access key to abort uploads",
         "  ok       can be used: for deliveries\n",
     ] {
         assert!(text.contains(line), "{line}: {text}");

@@ -13,7 +13,9 @@ use object_store::{
     ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
     Result,
 };
-use talos_order::bucket::{Bucket, BucketError, Capability, ObjectWritten, WriteCondition};
+use talos_order::bucket::{
+    Bucket, BucketError, Capability, ObjectWritten, StoreFeature, WriteCondition,
+};
 
 use crate::common::seaweed::Seaweed;
 use crate::contract::{CASES, key, put, text};
@@ -44,6 +46,8 @@ enum Wrong {
     IgnoresBare,
     /// The same, and refuses all that have quotes.
     RefusesQuotes,
+    /// Has no uploads in parts.
+    NoUploads,
     /// As Ceph RGW where versions are suspended: the mark of a removal is an object.
     KeepsMarks,
     /// As Ceph RGW where versions are kept.
@@ -151,7 +155,13 @@ impl ObjectStore for WrongServer {
         path: &Path,
         how: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.right.put_multipart_opts(path, how).await
+        match self.wrong {
+            Wrong::NoUploads => Err(answered(
+                "Server returned non-2xx status code: 501 Not Implemented: \
+                 <Error><Code>NotImplemented</Code></Error>",
+            )),
+            _ => self.right.put_multipart_opts(path, how).await,
+        }
     }
     async fn get_opts(&self, path: &Path, how: GetOptions) -> Result<GetResult> {
         match (self.wrong, &how.range) {
@@ -225,10 +235,6 @@ async fn who_leads_is_not_decided_on_a_server_that_gets_conditions_wrong() {
             Wrong::KeepsMarks,
             "create if absent: what was removed counts as there",
         ),
-        (
-            Wrong::IgnoresBare,
-            "replace if unchanged: an entity tag without quotes is ignored",
-        ),
         (Wrong::RefusesQuotes, "replace if unchanged: it is refused"),
         (
             Wrong::KeepsVersions,
@@ -295,6 +301,43 @@ async fn a_server_that_compares_tags_without_their_quotes_is_understood() {
     for (_, case) in CASES {
         case(bucket(Wrong::ComparesBare)).await;
     }
+}
+
+/// Nobody sends it a tag without quotes.
+#[tokio::test]
+async fn a_server_that_ignores_tags_without_quotes_is_right() {
+    is_full(bucket(Wrong::IgnoresBare)).await;
+}
+
+/// The rest is tried nevertheless.
+#[tokio::test]
+async fn a_server_without_uploads_is_told_as_that() {
+    let probe = bucket(Wrong::NoUploads).of_node().probe_deliveries().await;
+    let checks = probe.unwrap().checks;
+    let wrong: Vec<String> = checks
+        .iter()
+        .filter_map(|check| {
+            Some(format!(
+                "{}: {}",
+                check.feature.what(),
+                check.wrong.as_ref()?
+            ))
+        })
+        .collect();
+    assert_eq!(
+        wrong,
+        ["upload in parts: 501 Not Implemented: NotImplemented"]
+    );
+    assert!(
+        checks
+            .iter()
+            .any(|check| check.feature == StoreFeature::Remove)
+    );
+    assert!(
+        !checks
+            .iter()
+            .any(|check| check.feature == StoreFeature::GiveUp)
+    );
 }
 
 #[tokio::test]

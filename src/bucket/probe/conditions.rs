@@ -3,14 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use futures_util::future::join_all;
-use object_store::PutPayload;
 
 use super::keys::ProbeKeys;
 use super::objects::UNCONDITIONAL;
 use super::{ProbeFault, refusal};
-use crate::bucket::tags::TagForm;
-use crate::bucket::write::{WRITING, is_refusal};
-use crate::bucket::{Bucket, BucketAnswer, BucketError, ObjectKey, ObjectWritten, WriteCondition};
+use crate::bucket::{Bucket, BucketError, ObjectKey, ObjectWritten, WriteCondition};
 
 /// Writers that meet.
 const WRITERS: usize = 8;
@@ -67,15 +64,12 @@ impl Bucket {
             return Ok(Some(wrong));
         }
         let old = WriteCondition::Unchanged(first.clone());
-        match self.put(key, "three", old.clone()).await {
+        match self.put(key, "three", old).await {
             Ok(ObjectWritten::Refused) => {}
             Ok(ObjectWritten::Done(_)) => {
                 return Ok(Some(ProbeFault::wrong("the condition is ignored")));
             }
             Err(error) => return Ok(Some(refusal(error)?)),
-        }
-        if let Some(wrong) = self.takes_bare(key, &old).await? {
-            return Ok(Some(wrong));
         }
         if let Some(wrong) = self.holds(key, b"two").await? {
             return Ok(Some(wrong));
@@ -92,29 +86,6 @@ impl Bucket {
             Ok(ObjectWritten::Refused) => None,
             Err(error) => Some(refusal(error)?),
         })
-    }
-
-    /// A tag that the server has quotes around must not be ignored without them. It may be
-    /// refused in any way.
-    async fn takes_bare(
-        &self,
-        key: &ObjectKey,
-        old: &WriteCondition,
-    ) -> Result<Option<ProbeFault>, BucketError> {
-        if !old.has_forms() {
-            return Ok(None);
-        }
-        let bytes = PutPayload::from_static(b"four");
-        let put = self.put_as(key, &bytes, old, TagForm::Bare).await?;
-        let Err(error) = put else {
-            let wrong = "an entity tag without quotes is ignored";
-            return Ok(Some(ProbeFault::wrong(wrong)));
-        };
-        let is_answered = BucketAnswer::of(&error).status().is_some();
-        match is_answered || is_refusal(&error, old) {
-            true => Ok(None),
-            false => Err(BucketError::of(WRITING, key, &error)),
-        }
     }
 
     pub(super) async fn has_one_winner(

@@ -1,31 +1,31 @@
 //! Whether an object can be written in parts, as images are.
 
+use futures_util::TryFutureExt;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 
 use super::{ProbeFault, refusal};
 use crate::bucket::{Bucket, BucketError, ObjectKey};
 
 const UPLOADING: &str = "uploading";
+const GIVING_UP: &str = "giving up";
 
 impl Bucket {
     /// Uploads an object of one part, which may have any length.
     pub(super) async fn uploads(&self, key: &ObjectKey) -> Result<Option<ProbeFault>, BucketError> {
-        let failed = |error| BucketError::of(UPLOADING, key, &error);
-        let uploaded = self.within(UPLOADING, key, async {
+        let uploaded = async {
             let mut upload = self.begin(key).await?;
             let ended = async {
-                upload.put_part(PutPayload::from_static(b"parts")).await?;
-                upload.complete().await
+                self.send_part(key, upload.as_mut()).await?;
+                let complete = upload.complete();
+                self.ends(UPLOADING, key, complete).await
             };
-            match ended.await {
-                Ok(_) => Ok(()),
-                Err(error) => {
-                    // What the server keeps of it is swept.
-                    let _ = upload.abort().await;
-                    Err(failed(error))
-                }
+            if let Err(error) = ended.await {
+                // What stays takes space, and cannot be found again.
+                let _ = self.ends(GIVING_UP, key, upload.abort()).await;
+                return Err(error);
             }
-        });
+            Ok(())
+        };
         match uploaded.await {
             Ok(()) => self.holds(key, b"parts").await,
             Err(error) => Ok(Some(refusal(error)?)),
@@ -37,18 +37,13 @@ impl Bucket {
         &self,
         key: &ObjectKey,
     ) -> Result<Option<ProbeFault>, BucketError> {
-        let given_up = self.within(UPLOADING, key, async {
-            let failed = |error| BucketError::of(UPLOADING, key, &error);
-            let mut upload = self.begin(key).await?;
-            let sent = upload.put_part(PutPayload::from_static(b"parts")).await;
-            // In any case: what stays takes space.
-            let aborted = upload.abort().await;
-            sent.map_err(failed)?;
-            Ok(aborted)
-        });
-        if let Err(error) = given_up.await? {
+        let mut upload = self.begin(key).await?;
+        let sent = self.send_part(key, upload.as_mut()).await;
+        // In any case: what stays takes space.
+        let given_up = self.ends(GIVING_UP, key, upload.abort()).await;
+        sent?;
+        if let Err(error) = given_up {
             // Only the right to do this may be missing.
-            let error = BucketError::of("giving up", key, &error);
             let answer = error.answer().filter(|answer| answer.status().is_some());
             return match answer {
                 Some(answer) => Ok(Some(ProbeFault::NotDone(answer.to_string()))),
@@ -60,7 +55,28 @@ impl Bucket {
     }
 
     async fn begin(&self, key: &ObjectKey) -> Result<Box<dyn MultipartUpload>, BucketError> {
-        let begun = self.heavy.put_multipart(&self.path(key)).await;
-        begun.map_err(|error| BucketError::of(UPLOADING, key, &error))
+        let path = self.path(key);
+        self.ends(UPLOADING, key, self.heavy.put_multipart(&path))
+            .await
+    }
+
+    async fn send_part(
+        &self,
+        key: &ObjectKey,
+        upload: &mut dyn MultipartUpload,
+    ) -> Result<(), BucketError> {
+        let sending = upload.put_part(PutPayload::from_static(b"parts"));
+        self.ends(UPLOADING, key, sending).await
+    }
+
+    /// One request, which ends in time.
+    async fn ends<T>(
+        &self,
+        what: &'static str,
+        key: &ObjectKey,
+        work: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, BucketError> {
+        let work = work.map_err(|error| BucketError::of(what, key, &error));
+        self.within(what, key, work).await
     }
 }

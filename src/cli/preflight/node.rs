@@ -8,8 +8,8 @@ use crate::error::chain;
 use crate::facts::{DirState, NodeState};
 use crate::model::{Dir, FileName};
 
-const PARTS_HINT: &str = "give the access key the right to abort uploads, and set a lifecycle \
-                          rule on the bucket that removes incomplete ones";
+const PARTS_HINT: &str = "allow the access key to abort uploads, if it is not allowed to, and \
+                          set a lifecycle rule on the bucket that removes incomplete ones";
 
 /// Probes it, with hidden objects that are removed again, and looks into its directories.
 pub(super) async fn check(app: &App, used: &BucketUse) -> NodeReport {
@@ -55,7 +55,9 @@ fn lack(check: &ProbeCheck) -> Lack {
         return Lack::Nothing;
     };
     match (check.feature, wrong) {
-        (StoreFeature::GiveUp, _) => Lack::Tidiness,
+        (StoreFeature::GiveUp, ProbeFault::NotDone(_)) => Lack::Tidiness,
+        // An image that is not what it has to be would be there.
+        (StoreFeature::GiveUp, ProbeFault::Wrong(_)) => Lack::Everything,
         (StoreFeature::Race, _)
         | (StoreFeature::Create | StoreFeature::Swap, ProbeFault::Wrong(_)) => Lack::Conditions,
         // The record is written under these conditions.
@@ -94,7 +96,7 @@ fn probed(probe: &Probe, is_fleet: bool, report: &mut NodeReport) {
         Some(Lack::Conditions) => (
             level(Lack::Conditions),
             "for deliveries of a single controller: conditional writes do not work as they have \
-             to, so several would overwrite each other's records",
+             to, so several controllers cannot rely on their records",
         ),
         Some(Lack::Everything) => (CheckLevel::Error, "for nothing"),
     };
@@ -200,7 +202,11 @@ mod tests {
             assert!(said.starts_with("for nothing"), "{said}");
             assert!(fails);
         }
-        let (said, fails) = said(StoreFeature::GiveUp, lacks(), false);
-        assert_eq!((said.as_str(), fails), ("for deliveries ", false));
+        let (tidy, fails) = said(StoreFeature::GiveUp, lacks(), false);
+        assert_eq!((tidy.as_str(), fails), ("for deliveries ", false));
+        let object = ProbeFault::Wrong("there is an object of it".to_owned());
+        let (said, fails) = said(StoreFeature::GiveUp, object, false);
+        assert!(said.starts_with("for nothing"), "{said}");
+        assert!(fails);
     }
 }

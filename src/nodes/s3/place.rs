@@ -198,7 +198,9 @@ impl BucketPlace {
         Err(NodeError::Refused {
             node: self.node.clone(),
             what: "writing the record",
-            message: "other controllers write to it all the time".to_owned(),
+            message: "every write is refused: other controllers change it, or the server gets \
+                      conditional writes wrong; hint: run `talos-order validate --online`"
+                .to_owned(),
         })
     }
 
