@@ -9,7 +9,7 @@ use serde::Serialize;
 
 pub use super::action::{Action, CreateTemplate, RetiredTemplate, SwitchTemplate};
 use super::blocked::{Blocked, BlockedReason};
-use super::rollout::{PlannedRing, PlannedRollout};
+use super::rollout::{PlannedRollout, RingState};
 use super::wanted::WantedBy;
 use crate::facts::StepId;
 use crate::model::{
@@ -78,10 +78,19 @@ impl Plan {
 
     /// True if the next rings begin only when somebody promotes an image to them.
     pub fn waits_for_promotion(&self) -> bool {
-        let is_waiting = |ring: &&PlannedRing| !ring.is_open;
         let rollouts = self.rollouts.iter();
-        let mut next = rollouts.filter_map(|rollout| rollout.rings.iter().find(is_waiting));
-        self.waits_for_ring() && next.all(|ring| ring.is_manual)
+        let mut next = rollouts.filter_map(|rollout| {
+            let mut rings = rollout.rings.iter();
+            // The others wait for this one. What has not begun and has everything soaks.
+            rings.find_map(|ring| match ring.state {
+                RingState::Waiting {
+                    needs_promotion, ..
+                } => Some(needs_promotion),
+                RingState::Stopped => Some(false),
+                RingState::Done | RingState::Soaking { .. } | RingState::Open => None,
+            })
+        });
+        self.waits_for_ring() && next.all(|needs_promotion| needs_promotion)
     }
 
     /// When the first window opens that something selected waits for, also as it is written

@@ -14,7 +14,7 @@ fn page(asked: &Asked, changes: &[RolloutChange]) -> String {
     let planned = half_way("harbor");
     let mut said = RolloutInstruction::default();
     for change in changes {
-        said.change(change);
+        said.change(change, jiff::Timestamp::UNIX_EPOCH);
     }
     Arc::make_mut(&mut fleet.view.status).rollouts = vec![
         RolloutLine::new(&planned, Some(&said)),
