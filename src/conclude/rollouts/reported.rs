@@ -17,7 +17,7 @@ pub fn in_fleet(
     leads: bool,
     sites: &[SiteName],
 ) -> Vec<RolloutLine> {
-    let mut told: BTreeMap<(&OrderId, &Release), Told<'_>> = BTreeMap::new();
+    let mut told: BTreeMap<(&OrderId, &Release), ReportedRelease<'_>> = BTreeMap::new();
     let fresh = || fleet.sites.iter().filter(|(_, view)| view.is_fresh);
     for (site, view) in fresh() {
         for (order, releases) in &view.report.rollouts {
@@ -50,7 +50,7 @@ pub fn in_fleet(
 
 /// What sites report of a release.
 #[derive(Default)]
-struct Told<'a> {
+struct ReportedRelease<'a> {
     sites: BTreeSet<&'a SiteName>,
     rings: BTreeMap<&'a RingName, ReportedRing<'a>>,
 }
