@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::Timestamp;
+
 use super::{App, StartError};
 use crate::error::chain;
 use crate::facts::{KnownInstructions, RolloutChange, RolloutInstruction};
@@ -100,7 +102,8 @@ impl Instructions {
                 // Of the last attempt: others may change the same meanwhile.
                 let is_new = AtomicBool::new(false);
                 let change = |said: &mut RolloutInstruction| {
-                    is_new.store(said.change(change), Ordering::Relaxed);
+                    let is_other = said.change(change, Timestamp::now());
+                    is_new.store(is_other, Ordering::Relaxed);
                 };
                 let said = reports.instruct(order, invalid, change).await?;
                 Ok((is_new.into_inner(), said))

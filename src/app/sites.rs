@@ -175,6 +175,11 @@ impl App {
         }
     }
 
+    /// All sites of the fleet, as they are configured here.
+    pub(crate) fn fleet_sites(&self) -> Vec<SiteName> {
+        self.settings.network.sites.keys().cloned().collect()
+    }
+
     /// The name of this machine, as other controllers tell it to people.
     pub(crate) fn host(&self) -> String {
         let uname = rustix::system::uname();

@@ -142,7 +142,8 @@ impl RolloutCommand {
             ));
             return Ok((own.clone(), false));
         }
-        Ok((rollouts::in_fleet(own, &view, leads), !leads))
+        let sites = self.app.fleet_sites();
+        Ok((rollouts::in_fleet(own, &view, leads, &sites), !leads))
     }
 
     async fn list(&self, output: OutputForm) -> anyhow::Result<Exit> {
@@ -264,7 +265,7 @@ impl RolloutCommand {
             None => None,
         };
         Ok(match fleet {
-            Some(view) => rollouts::in_fleet(lines, &view, leads),
+            Some(view) => rollouts::in_fleet(lines, &view, leads, &self.app.fleet_sites()),
             None => lines.clone(),
         })
     }

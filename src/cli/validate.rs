@@ -90,6 +90,9 @@ pub(super) async fn validate(
             checked_revision(&at, online);
             notices::problems(&orders);
             let unknown = unknown_nodes(&app, &orders, online).await;
+            if !online {
+                unchecked_nodes(&app, &orders);
+            }
             for warning in &unknown {
                 out::note(&format!("{} {warning}", style::warning("warning:")));
             }
@@ -186,15 +189,15 @@ async fn load(common: &Common, online: bool) -> Result<(App, OrdersAt, Arc<Order
     Ok((app, at, orders))
 }
 
-/// Nodes that only clusters of other sites can know, as warnings. Online the store is asked
-/// for what these sites report.
+/// Nodes that only clusters of other sites can know and that these do not report, as warnings.
+/// Offline nobody is asked: such a name is nothing to warn of, it may well be right.
 async fn unknown_nodes(app: &App, orders: &OrderSet, online: bool) -> Vec<Problem> {
     let unknown = app.unknown_nodes(orders);
-    let fleet = match online && !unknown.is_empty() {
-        // That the store cannot be used is told with what was found there.
-        true => app.whole_fleet().await.unwrap_or_default(),
-        false => None,
-    };
+    if !online || unknown.is_empty() {
+        return Vec::new();
+    }
+    // That the store cannot be used is told with what was found there.
+    let fleet = app.whole_fleet().await.unwrap_or_default();
     let doubts = unknown.iter().filter_map(|unknown| {
         // Whoever asks wants to know what is not known, too.
         let fleet = fleet.as_ref().filter(|fleet| fleet.trouble.is_none());
@@ -209,6 +212,21 @@ async fn unknown_nodes(app: &App, orders: &OrderSet, online: bool) -> Vec<Proble
         Some(problem)
     });
     doubts.collect()
+}
+
+/// Says which nodes only clusters of other sites can know: nobody is asked for what they
+/// report.
+fn unchecked_nodes(app: &App, orders: &OrderSet) {
+    let unknown = app.unknown_nodes(orders);
+    for doubt in unknown.iter().filter_map(|one| NodeDoubt::of(one, None)) {
+        let UnknownNode { node, source, .. } = doubt.unknown;
+        out::note(&format!(
+            "{} {}:{}: node {node} is not checked here; use --online: {doubt}",
+            style::warning("note:"),
+            source.file,
+            source.line,
+        ));
+    }
 }
 
 /// Says what is checked where the orders are fetched.

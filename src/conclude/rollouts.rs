@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::reported::in_fleet;
 use crate::facts::{Promotion, RolloutInstruction};
-use crate::model::{NodeId, OrderId, Release, RingName};
+use crate::model::{NodeId, OrderId, Release, RingName, SiteName};
 use crate::plan::{PlannedRing, PlannedRollout, RingState};
 
 /// What the nodes are called that no ring covers.
@@ -32,6 +32,10 @@ pub struct RolloutLine {
     /// How far an operator promoted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promoted: Option<Promotion>,
+    /// Where only reports tell of it: the sites that have not reported it. Their nodes count
+    /// as out of sync.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unreported: BTreeSet<SiteName>,
 }
 
 impl RolloutLine {
@@ -42,6 +46,7 @@ impl RolloutLine {
             is_paused: false,
             is_stopped: false,
             promoted: None,
+            unreported: BTreeSet::new(),
         };
         line.keep_to(said);
         line
@@ -61,7 +66,7 @@ impl RolloutLine {
         rings.all(|ring| ring.state == RingState::Done)
     }
 
-    /// What operators said of it, for the user; nothing where they said nothing.
+    /// What operators said of it, and which sites say nothing, for the user.
     pub fn said(&self) -> Vec<String> {
         let mut said = Vec::new();
         if self.is_stopped {
@@ -76,6 +81,13 @@ impl RolloutLine {
             Some(Promotion::Everywhere) => said.push("promoted to all rings".to_owned()),
             Some(Promotion::UpTo(ring)) => said.push(format!("promoted to ring {ring}")),
             None => {}
+        }
+        if !self.unreported.is_empty() {
+            let names: Vec<&str> = self.unreported.iter().map(SiteName::as_str).collect();
+            said.push(match names.as_slice() {
+                [one] => format!("site {one} has not reported this image"),
+                all => format!("sites {} have not reported this image", all.join(", ")),
+            });
         }
         said
     }
@@ -204,17 +216,19 @@ pub(crate) mod tests {
         let planned = half_way("web");
         let mut said = RolloutInstruction::default();
         assert_eq!(RolloutLine::new(&planned, Some(&said)).said(), [""; 0]);
-        said.change(&RolloutChange::Pause);
-        said.change(&RolloutChange::Promote {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        said.change(&RolloutChange::Pause, at);
+        let promote = RolloutChange::Promote {
             releases: BTreeSet::from([planned.release.clone()]),
             to: Promotion::UpTo("prod".parse().unwrap()),
-        });
+        };
+        said.change(&promote, at);
         let mut line = RolloutLine::new(&planned, Some(&said));
         assert_eq!(
             line.said(),
             ["paused: no further ring begins", "promoted to ring prod"]
         );
-        said.change(&RolloutChange::Stop(BTreeSet::from([planned.release])));
+        said.change(&RolloutChange::Stop(BTreeSet::from([planned.release])), at);
         line.keep_to(Some(&said));
         assert!(line.is_stopped && line.promoted.is_none());
         line.keep_to(None);

@@ -32,6 +32,8 @@ pub(super) struct BesideFleet<'a> {
     pub nodes: &'a [At<NodeShape>],
     pub clusters: &'a [At<ClusterShape>],
     pub inventory: &'a Inventory,
+    /// What `defaults.prune` says.
+    pub prunes: bool,
 }
 
 /// The part in a fleet, if the configuration has one. What is wrong is reported.
@@ -124,39 +126,43 @@ fn nodes_without_site(beside: &BesideFleet<'_>, report: &mut ProblemReport<'_>) 
 }
 
 /// Each of the sites may be led by another controller with this owner, and each would prune
-/// from a shared storage what the other delivers to it. Of sites that this controller does not
-/// serve the owner is not known here.
+/// from a shared storage what the other delivers to it, if it prunes there. Of sites that this
+/// controller does not serve the owner is not known here.
 fn storages_of_several_sites(
     beside: &BesideFleet<'_>,
     served: &BTreeSet<SiteName>,
     report: &mut ProblemReport<'_>,
 ) {
+    let nodes = beside.nodes.iter().filter_map(|shape| {
+        let id = shape.value.name.as_ref()?.value.parse().ok()?;
+        let entry = beside.inventory.by_name(&id)?;
+        let storage = entry.storage.as_ref().filter(|storage| storage.shared)?;
+        let site = entry.site.as_ref().filter(|site| served.contains(*site))?;
+        Some((shape, entry, storage, site))
+    });
+    let nodes: Vec<_> = nodes.collect();
+    let prunes = nodes.iter().filter_map(|(_, entry, storage, _)| {
+        let prunes = entry.prune.unwrap_or(beside.prunes);
+        prunes.then_some(&*storage.name)
+    });
+    let pruned: BTreeSet<&str> = prunes.collect();
     let mut first: BTreeMap<&str, &InventoryNode> = BTreeMap::new();
-    for shape in beside.nodes {
-        let name = shape.value.name.as_ref();
-        let id = name.and_then(|name| name.value.parse().ok());
-        let Some(entry) = id.and_then(|id| beside.inventory.by_name(&id)) else {
-            continue;
-        };
-        let shared = entry.storage.as_ref().filter(|storage| storage.shared);
-        let site = entry.site.as_ref().filter(|site| served.contains(*site));
-        let (Some(storage), Some(site)) = (shared, site) else {
-            continue;
-        };
+    let nodes = nodes.iter();
+    for (shape, entry, storage, site) in nodes.filter(|node| pruned.contains(&*node.2.name)) {
         let other = *first.entry(&storage.name).or_insert(entry);
-        let Some(other_site) = other.site.as_ref().filter(|other| *other != site) else {
+        let Some(other_site) = other.site.as_ref().filter(|other| other != site) else {
             continue;
         };
         let place = shape.value.storage.as_ref();
         report.at_with_hint(
             place.map_or(shape.place, |text| text.place),
             format!(
-                "the storage {} is shared with {}, which is in the site {other_site}; expected \
-                 nodes of the site {site} alone",
+                "the storage {} is pruned and shared with {}, which is in the site \
+                 {other_site}; expected nodes of the site {site} alone",
                 storage.name, other.node.id
             ),
-            "give its nodes one site, or the controllers of each site an `owner` of their own: \
-             with one owner, the leader of each site prunes what the other one delivers there",
+            "run a controller of its own for each site, each with another `owner`: with one owner, \
+             the leader of each site prunes what the other one delivers there",
         );
     }
 }

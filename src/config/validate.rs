@@ -134,6 +134,7 @@ fn build(
         nodes,
         clusters: shapes,
         inventory: &inventory,
+        prunes: defaults.prune.unwrap_or(false),
     };
     let fleet = fleet::fleet(file.fleet.as_ref(), &beside, report);
     let file_server = file_server(file.file_server.as_ref(), report);

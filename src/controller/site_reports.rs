@@ -194,7 +194,7 @@ impl FleetWatch {
         let reports = reports(app)?.clone();
         let authorities = app.authorities().clone();
         let leader = app.host();
-        let sites: Vec<_> = app.settings().network.sites.keys().cloned().collect();
+        let sites = app.fleet_sites();
         Some(Self(tokio::spawn(async move {
             let mut news = RolloutNews::default();
             loop {
@@ -209,7 +209,11 @@ impl FleetWatch {
                 }
                 let view = reports.view(&BTreeSet::new()).await;
                 let instructed = reports.instructions(&BTreeMap::new()).await.ok();
-                let reported = reported(&view, instructed.as_ref());
+                let known = live
+                    .as_ref()
+                    .map(|live| live.view().status.rollouts.clone());
+                let known = known.unwrap_or_default();
+                let reported = reported(&known, &view, &sites, instructed.as_ref());
                 if news.are_there(&view, instructed, &led) && !led.is_empty() {
                     waker.wake(Trigger::Schedule);
                 }
@@ -225,12 +229,15 @@ impl FleetWatch {
     }
 }
 
-/// The images that go through rings at the sites of the fleet.
+/// The images that go through rings at the sites of the fleet. `known` is from the last run,
+/// for the order of the rings.
 fn reported(
+    known: &[RolloutLine],
     view: &FleetView,
+    sites: &[SiteName],
     instructed: Option<&BTreeMap<OrderId, RolloutInstruction>>,
 ) -> Vec<RolloutLine> {
-    let mut lines = rollouts::in_fleet(&[], view, false);
+    let mut lines = rollouts::in_fleet(known, view, false, sites);
     for line in &mut lines {
         line.keep_to(instructed.and_then(|said| said.get(&line.planned.order)));
     }

@@ -179,7 +179,7 @@ mod tests {
                 .map(|site| (site.parse().unwrap(), ring(site)))
                 .into(),
             is_rest_open: true,
-            restarts: 0,
+            restarted: None,
         };
         let release = "image/00/v1.11.2/nocloud-amd64.iso".parse().unwrap();
         Memory {

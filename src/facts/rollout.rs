@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,18 @@ pub struct RolloutMemory {
     /// The sites that those were in then, as far as they are in any.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub rest_sites: BTreeSet<SiteName>,
-    /// [`RolloutInstruction::restarts`] as of then: after another one no ring has begun.
-    pub restarts: u64,
+    /// [`RolloutInstruction::restarted`], the latest that a run went by: after a later one no
+    /// ring has begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarted: Option<Timestamp>,
+}
+
+impl RolloutMemory {
+    /// An operator stopped and promoted the release after what this goes by: its rings begin
+    /// anew. Where nothing says so any more, or only something earlier, none closes.
+    pub fn begins_anew(&self, restarted: Option<Timestamp>) -> bool {
+        self.restarted < restarted
+    }
 }
 
 /// What is remembered of a ring of a release.
@@ -49,10 +59,11 @@ pub struct RolloutInstruction {
     /// These rings begin at once, for these releases: with `None`, all of them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub promoted: BTreeMap<Release, Promotion>,
-    /// How often these releases were promoted after a stop. Rings that had begun before begin
-    /// anew, also where no run saw the stop.
+    /// When these releases were last promoted after a stop. Rings that had begun before begin
+    /// anew, also where no run saw the stop. A count would come back where an earlier
+    /// instruction takes the place of a later one.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub restarts: BTreeMap<Release, u64>,
+    pub restarted: BTreeMap<Release, Timestamp>,
 }
 
 /// How far a release is promoted.
@@ -90,13 +101,18 @@ pub enum RolloutChange {
 }
 
 impl RolloutInstruction {
-    /// How often a release was promoted after a stop.
-    pub fn restarts(&self, release: &Release) -> u64 {
-        self.restarts.get(release).copied().unwrap_or_default()
+    /// When a release was last promoted after a stop; `None` if it never was.
+    pub fn restarted(&self, release: &Release) -> Option<Timestamp> {
+        self.restarted.get(release).copied()
+    }
+
+    /// True if it says what counts without it.
+    pub fn is_empty(&self) -> bool {
+        !self.is_paused && self.stopped.is_empty() && self.promoted.is_empty()
     }
 
     /// Changes it; false where it says so already.
-    pub fn change(&mut self, change: &RolloutChange) -> bool {
+    pub fn change(&mut self, change: &RolloutChange, now: Timestamp) -> bool {
         let before = self.clone();
         match change {
             RolloutChange::Pause => self.is_paused = true,
@@ -106,7 +122,8 @@ impl RolloutInstruction {
             RolloutChange::Promote { releases, to } => {
                 for release in releases {
                     if self.stopped.remove(release) {
-                        *self.restarts.entry(release.clone()).or_default() += 1;
+                        let at = later(now, self.restarted(release));
+                        self.restarted.insert(release.clone(), at);
                     }
                     self.promoted.insert(release.clone(), to.clone());
                 }
@@ -117,12 +134,24 @@ impl RolloutInstruction {
                     .retain(|release, _| !releases.contains(release));
             }
             RolloutChange::EndPromotions(over) => {
-                self.promoted
-                    .retain(|release, to| over.get(release) != Some(to));
+                self.promoted.retain(|release, to| {
+                    let is_over = over.get(release) == Some(to);
+                    if is_over {
+                        self.restarted.remove(release);
+                    }
+                    !is_over
+                });
             }
         }
         *self != before
     }
+}
+
+/// Now, or just after the last one, where the clock went back.
+fn later(now: Timestamp, last: Option<Timestamp>) -> Timestamp {
+    let after = last.map(|last| last.saturating_add(SignedDuration::from_nanos(1)));
+    let after = after.and_then(Result::ok);
+    after.map_or(now, |after| after.max(now))
 }
 
 /// An instruction of the store of a fleet as it was read last, and was valid.
@@ -196,57 +225,103 @@ mod tests {
         RolloutChange::Promote { releases, to }
     }
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn change(said: &mut RolloutInstruction, change: &RolloutChange) -> bool {
+        said.change(change, at(1))
+    }
+
     #[test]
     fn a_stop_ends_a_promotion_and_a_promotion_ends_a_stop() {
         let mut said = RolloutInstruction::default();
-        assert!(said.change(&promote(&["v1", "v2"], Promotion::Everywhere)));
-        assert!(said.change(&RolloutChange::Stop(releases(&["v1"]))));
+        assert!(change(
+            &mut said,
+            &promote(&["v1", "v2"], Promotion::Everywhere)
+        ));
+        assert!(change(&mut said, &RolloutChange::Stop(releases(&["v1"]))));
         assert_eq!(said.stopped, releases(&["v1"]));
         assert_eq!(
             Vec::from_iter(said.promoted.keys().cloned()),
             Vec::from_iter(releases(&["v2"]))
         );
         let ring = Promotion::UpTo("canary".parse().unwrap());
-        assert!(said.change(&promote(&["v1"], ring.clone())));
-        assert!(!said.change(&promote(&["v1"], ring)));
+        assert!(change(&mut said, &promote(&["v1"], ring.clone())));
+        assert!(!change(&mut said, &promote(&["v1"], ring)));
         assert_eq!(said.stopped, releases(&[]));
         assert_eq!(said.promoted.len(), 2);
     }
 
     #[test]
-    fn each_promotion_after_a_stop_is_counted_and_the_end_of_one_forgets_none() {
+    fn a_promotion_after_a_stop_is_later_than_any_before_also_where_the_clock_went_back() {
         let mut said = RolloutInstruction::default();
         let v1 = releases(&["v1"]).pop_first().unwrap();
-        let everywhere = || promote(&["v1"], Promotion::Everywhere);
-        said.change(&everywhere());
-        assert_eq!(said.restarts(&v1), 0);
-        for restarts in 1..3 {
-            said.change(&RolloutChange::Stop(releases(&["v1"])));
-            said.change(&RolloutChange::Stop(releases(&["v1"])));
-            said.change(&everywhere());
-            said.change(&promote(
-                &["v1"],
-                Promotion::UpTo("canary".parse().unwrap()),
-            ));
-            assert_eq!(said.restarts(&v1), restarts);
+        let everywhere = promote(&["v1"], Promotion::Everywhere);
+        said.change(&everywhere, at(1));
+        assert_eq!(said.restarted(&v1), None);
+        let mut last = None;
+        for now in [at(9), at(5), at(5), at(20)] {
+            said.change(&RolloutChange::Stop(releases(&["v1"])), now);
+            said.change(&RolloutChange::Stop(releases(&["v1"])), now);
+            said.change(&everywhere, now);
+            let restarted = said.restarted(&v1);
+            assert!(restarted > last && restarted >= Some(now), "{restarted:?}");
+            // Only a stop makes the next one another beginning.
+            said.change(
+                &promote(&["v1"], Promotion::UpTo("a".parse().unwrap())),
+                at(90),
+            );
+            assert_eq!(said.restarted(&v1), restarted);
+            last = restarted;
         }
-        let over = said.promoted.clone();
-        said.change(&RolloutChange::EndPromotions(over));
-        assert_eq!((said.promoted.len(), said.restarts(&v1)), (0, 2));
+        assert_eq!(last, Some(at(20)));
+    }
+
+    #[test]
+    fn rings_begin_anew_after_a_later_beginning_and_no_other() {
+        let known = |restarted| RolloutMemory {
+            restarted,
+            ..RolloutMemory::default()
+        };
+        assert!(known(None).begins_anew(Some(at(1))));
+        assert!(known(Some(at(1))).begins_anew(Some(at(2))));
+        for said in [None, Some(at(1)), Some(at(2))] {
+            assert!(!known(Some(at(2))).begins_anew(said));
+        }
+        assert!(!known(None).begins_anew(None));
+    }
+
+    #[test]
+    fn the_beginning_is_forgotten_with_its_promotion_and_is_no_reason_to_miss_it() {
+        let mut said = RolloutInstruction::default();
+        change(&mut said, &RolloutChange::Stop(releases(&["v1", "v2"])));
+        change(&mut said, &promote(&["v1", "v2"], Promotion::Everywhere));
+        let mut over = said.promoted.clone();
+        over.pop_last();
+        change(&mut said, &RolloutChange::EndPromotions(over));
+        let of = |said: &RolloutInstruction| BTreeSet::from_iter(said.restarted.keys().cloned());
+        assert_eq!(of(&said), releases(&["v2"]));
+        assert!(!said.is_empty());
+        said.promoted.clear();
+        assert!(said.is_empty());
     }
 
     #[test]
     fn only_the_promotion_that_is_over_ends_and_no_stop_does() {
         let mut said = RolloutInstruction::default();
-        said.change(&RolloutChange::Stop(releases(&["v1"])));
-        said.change(&promote(&["v2", "v3"], Promotion::Everywhere));
+        change(&mut said, &RolloutChange::Stop(releases(&["v1"])));
+        change(&mut said, &promote(&["v2", "v3"], Promotion::Everywhere));
         let over = |to: &Promotion| {
             let over = releases(&["v1", "v2"]).into_iter();
             RolloutChange::EndPromotions(over.map(|release| (release, to.clone())).collect())
         };
         // Somebody promoted it to another ring meanwhile.
-        assert!(!said.change(&over(&Promotion::UpTo("canary".parse().unwrap()))));
-        assert!(said.change(&over(&Promotion::Everywhere)));
+        assert!(!change(
+            &mut said,
+            &over(&Promotion::UpTo("canary".parse().unwrap()))
+        ));
+        assert!(change(&mut said, &over(&Promotion::Everywhere)));
         assert_eq!(said.stopped, releases(&["v1"]));
         assert_eq!(
             Vec::from_iter(said.promoted.into_keys()),
@@ -257,10 +332,10 @@ mod tests {
     #[test]
     fn the_end_of_a_pause_is_not_the_end_of_a_stop() {
         let mut said = RolloutInstruction::default();
-        said.change(&RolloutChange::Stop(releases(&["v1"])));
-        assert!(said.change(&RolloutChange::Pause));
-        assert!(!said.change(&RolloutChange::Pause));
-        assert!(said.change(&RolloutChange::Resume));
+        change(&mut said, &RolloutChange::Stop(releases(&["v1"])));
+        assert!(change(&mut said, &RolloutChange::Pause));
+        assert!(!change(&mut said, &RolloutChange::Pause));
+        assert!(change(&mut said, &RolloutChange::Resume));
         assert_eq!((said.is_paused, said.stopped), (false, releases(&["v1"])));
     }
 
@@ -268,7 +343,7 @@ mod tests {
     fn what_cannot_be_read_pauses_all_and_ends_no_stop() {
         let (web, db): (OrderId, OrderId) = ("web".parse().unwrap(), "db".parse().unwrap());
         let mut said = RolloutInstruction::default();
-        said.change(&RolloutChange::Stop(releases(&["v1"])));
+        change(&mut said, &RolloutChange::Stop(releases(&["v1"])));
         let mut known = KnownInstructions {
             orders: BTreeMap::from([(web.clone(), said)]),
             ..KnownInstructions::default()

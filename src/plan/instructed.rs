@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::action::Action;
 use super::look::Look;
 use super::step::Step;
@@ -34,12 +36,12 @@ struct PlannedFor {
 }
 
 /// What operators say of one release.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 struct ReleaseInstruction {
     is_paused: bool,
     is_stopped: bool,
     promoted: Option<Promotion>,
-    restarts: u64,
+    restarted: Option<Timestamp>,
 }
 
 /// Instructions that a plan does not go by.
@@ -89,8 +91,8 @@ impl InstructedPlan {
             match is_stopped {
                 (true, true) => false,
                 // It was stopped and promoted again: rings that had begun begin anew.
-                (false, false) if planned.said.restarts != said.restarts => true,
-                (false, false) => planned.is_waiting && planned.said != said,
+                (false, false) if planned.said.restarted < said.restarted => true,
+                (false, false) => planned.is_waiting && !planned.said.is_like(&said),
                 _ => true,
             }
         });
@@ -107,13 +109,18 @@ impl InstructedPlan {
 }
 
 impl ReleaseInstruction {
+    /// It lets the same rings begin.
+    fn is_like(&self, other: &Self) -> bool {
+        self.is_paused == other.is_paused && self.promoted == other.promoted
+    }
+
     fn of((order, release): &OfOrder, instructed: &BTreeMap<OrderId, RolloutInstruction>) -> Self {
         let said = instructed.get(order);
         Self {
             is_paused: said.is_some_and(|said| said.is_paused),
             is_stopped: said.is_some_and(|said| said.stopped.contains(release)),
             promoted: said.and_then(|said| said.promoted.get(release).cloned()),
-            restarts: said.map_or(0, |said| said.restarts(release)),
+            restarted: said.and_then(|said| said.restarted(release)),
         }
     }
 }

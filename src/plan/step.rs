@@ -9,7 +9,7 @@ use serde::Serialize;
 
 pub use super::action::{Action, CreateTemplate, RetiredTemplate, SwitchTemplate};
 use super::blocked::{Blocked, BlockedReason};
-use super::rollout::{PlannedRing, PlannedRollout};
+use super::rollout::{PlannedRollout, RingState};
 use super::wanted::WantedBy;
 use crate::facts::StepId;
 use crate::model::{
@@ -78,10 +78,19 @@ impl Plan {
 
     /// True if the next rings begin only when somebody promotes an image to them.
     pub fn waits_for_promotion(&self) -> bool {
-        let is_waiting = |ring: &&PlannedRing| !ring.is_open;
         let rollouts = self.rollouts.iter();
-        let mut next = rollouts.filter_map(|rollout| rollout.rings.iter().find(is_waiting));
-        self.waits_for_ring() && next.all(|ring| ring.is_manual)
+        let mut next = rollouts.filter_map(|rollout| {
+            let mut rings = rollout.rings.iter();
+            // The others wait for this one. What has not begun and has everything soaks.
+            rings.find_map(|ring| match ring.state {
+                RingState::Waiting {
+                    needs_promotion, ..
+                } => Some(needs_promotion),
+                RingState::Stopped => Some(false),
+                RingState::Done | RingState::Soaking { .. } | RingState::Open => None,
+            })
+        });
+        self.waits_for_ring() && next.all(|needs_promotion| needs_promotion)
     }
 
     /// When the first window opens that something selected waits for, also as it is written
@@ -129,6 +138,9 @@ pub struct Notice {
     /// It may be over without an operator.
     #[serde(skip)]
     pub is_retried: bool,
+    /// It is shown and raises no alert: what is right may look like this, too.
+    #[serde(skip)]
+    pub is_only_shown: bool,
     /// What, with what helps.
     pub text: String,
 }
@@ -280,6 +292,59 @@ pub struct Hint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::rollout::PlannedRing;
+
+    #[test]
+    fn a_promotion_is_waited_for_where_the_first_ring_that_waits_needs_one() {
+        let ring = |name: &str, state| PlannedRing {
+            name: Some(name.parse().unwrap()),
+            state,
+            nodes: BTreeSet::new(),
+            out_of_sync: BTreeSet::new(),
+            may_be_out_of_sync: 0,
+            elsewhere: BTreeMap::new(),
+            in_sync_since: None,
+            soak_seconds: 60,
+            is_open: false,
+            is_manual: true,
+        };
+        let waits = |rings: [RingState; 2]| {
+            let [first, second] = rings;
+            let plan = Plan {
+                blocked: vec![Blocked {
+                    id: StepId::prune_cache(&"a.iso".parse().unwrap()),
+                    reason: BlockedReason::WaitsForRing {
+                        ring: None,
+                        why: String::new(),
+                        until: None,
+                        needs_promotion: false,
+                    },
+                    wanted_by: WantedBy::default(),
+                }],
+                rollouts: vec![PlannedRollout {
+                    order: "web".parse().unwrap(),
+                    release: "image/id/v1/a.iso".parse().unwrap(),
+                    version: "v1.11.3".parse().unwrap(),
+                    doubt: None,
+                    rings: vec![ring("lab", first), ring("prod", second)],
+                    without_nodes: BTreeMap::new(),
+                }],
+                ..Plan::default()
+            };
+            plan.waits_for_promotion()
+        };
+        let chain = || RingState::Waiting {
+            why: "ring lab soaks".to_owned(),
+            waits_for: Some("lab".parse().unwrap()),
+            until: None,
+            needs_promotion: false,
+        };
+        assert!(waits([RingState::for_promotion(), chain()]));
+        assert!(waits([RingState::Done, RingState::for_promotion()]));
+        // A manual ring that has everything already and was not promoted to.
+        assert!(!waits([RingState::Soaking { until: None }, chain()]));
+        assert!(!waits([RingState::Stopped, RingState::for_promotion()]));
+    }
 
     #[test]
     fn a_condition_stands_beside_its_reason() {

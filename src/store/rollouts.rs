@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, Found};
@@ -72,7 +73,7 @@ impl StateDir {
             return Err(StateError::RolloutInstructions { why });
         }
         let said = orders.entry(order.clone()).or_default();
-        let is_new = said.change(change);
+        let is_new = said.change(change, Timestamp::now());
         let said = said.clone();
         if is_new {
             self.write_instructions(orders)?;
@@ -102,7 +103,7 @@ impl StateDir {
         };
         let mut resumed = Vec::new();
         for (order, said) in &mut orders {
-            if said.change(&RolloutChange::Resume) {
+            if said.change(&RolloutChange::Resume, Timestamp::now()) {
                 resumed.push(order.clone());
             }
         }

@@ -69,10 +69,16 @@ fn a_name_that_no_site_reports_is_told_and_another_one_is_not() {
     };
 
     order("pve-99");
-    let offline = brno.run(&["validate"]).expect(0);
-    let warned =
-        "one.yaml:7: node pve-99 is unknown here; the cluster lab of site prague may have it";
-    offline.complains(warned).says("1 warning");
+    let unchecked = |node: &str| {
+        let offline = brno.run(&["validate"]).expect(0).omits("warning");
+        offline.complains(&format!(
+            "one.yaml:7: node {node} is not checked here; use --online: the cluster lab of \
+             site prague may have it"
+        ));
+        let github = brno.run(&["validate", "-o", "github"]).expect(0);
+        github.omits("::warning");
+    };
+    unchecked("pve-99");
     brno.run(&["apply"]).expect(0).says(MAY);
     assert!(world.at("brno").join("cache").exists());
     brno.run(&["status"]).says(MAY);
@@ -86,10 +92,15 @@ fn a_name_that_no_site_reports_is_told_and_another_one_is_not() {
         .says("check the name");
     let online = brno.run(&["validate", "--online"]).expect(0);
     online.complains("may have it, but does not report it");
-    let json = brno.run(&["validate", "-o", "json"]).expect(0).json();
-    assert_eq!(json["warnings"][0]["line"], 7, "{json:#}");
+    let json = |args: &[&str]| brno.run(args).expect(0).json();
+    let online = json(&["validate", "--online", "-o", "json"]);
+    assert_eq!(online["warnings"][0]["line"], 7, "{online:#}");
+    let offline = json(&["validate", "-o", "json"]);
+    assert_eq!(offline["warnings"][0], serde_json::Value::Null);
+    assert_eq!(offline["awaited"][0]["name"], "pve-99", "{offline:#}");
 
     order("pve-01");
+    unchecked("pve-01");
     prague.run(&["apply"]).expect(0);
     brno.run(&["plan"]).expect(0).omits("unknown here");
     brno.run(&["validate", "--online"])

@@ -85,7 +85,13 @@ pub fn scan(run: &RunView<'_>) -> AlertScan {
     instructions(run, &mut found);
     for notice in run.notices.unwrap_or_default() {
         let alert = of_notice(notice, run);
-        found.insert(alert.key.clone(), Finding::Firing(Box::new(alert)));
+        found.insert(
+            alert.key.clone(),
+            match notice.is_only_shown {
+                true => Finding::Unknown,
+                false => Finding::Firing(Box::new(alert)),
+            },
+        );
     }
     let mut conditions = run.status.conditions.iter();
     AlertScan {

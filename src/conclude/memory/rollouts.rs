@@ -39,8 +39,12 @@ impl EndedRun<'_> {
         let brought = Brought::of(&self.look.plan, self.outcomes);
         for planned in &self.look.plan.rollouts {
             let said = self.memory.instructed.get(&planned.order);
+            let said = said.and_then(|said| said.restarted(&planned.release));
+            let before = self.memory.rollouts.get(&planned.order);
+            let before = before.and_then(|releases| releases.get(&planned.release));
             let mut known = RolloutMemory {
-                restarts: said.map_or(0, |said| said.restarts(&planned.release)),
+                // An earlier instruction may have taken the place of a later one.
+                restarted: said.max(before.and_then(|known| known.restarted)),
                 ..RolloutMemory::default()
             };
             for ring in &planned.rings {

@@ -8,7 +8,7 @@ use super::error::FleetError;
 use super::keys;
 use super::read::AT_ONCE;
 use super::reports::{SiteReports, answer};
-use super::stored::{KnownInstruction, StoredInstruction, is_empty, parsed};
+use super::stored::{KnownInstruction, StoredInstruction, parsed};
 use crate::bucket::{ObjectWritten, WriteCondition};
 use crate::facts::{ReadInstruction, RolloutInstruction};
 use crate::fleet::seal::{Dated, SealFault, SealPurpose};
@@ -80,7 +80,7 @@ impl SiteReports {
         self.known().instructions.clone_from(&all);
         let told = all.into_iter().map(|(order, known)| (order, known.told()));
         Ok(told
-            .filter(|(order, said)| there.contains(order) || !is_empty(said))
+            .filter(|(order, said)| there.contains(order) || !said.is_empty())
             .collect())
     }
 

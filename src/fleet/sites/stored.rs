@@ -66,7 +66,7 @@ impl KnownInstruction {
     /// which ends neither a pause nor a stop.
     pub(super) fn note_gone(&mut self, order: &OrderId) {
         self.tag = None;
-        let is_missed = self.last.as_ref().is_some_and(|last| !is_empty(last));
+        let is_missed = self.last.as_ref().is_some_and(|last| !last.is_empty());
         if is_missed && !self.is_doubted {
             self.doubt(order, &SealFault::Gone);
         }
@@ -88,11 +88,6 @@ impl KnownInstruction {
             false => Ok(()),
         }
     }
-}
-
-/// True if it says what counts without it.
-pub(super) fn is_empty(instruction: &RolloutInstruction) -> bool {
-    *instruction == RolloutInstruction::default()
 }
 
 pub(super) fn parsed(

@@ -148,7 +148,7 @@ pub(super) fn rollouts() -> Vec<RolloutLine> {
     other.release = "image/id/v1.11.2/nocloud-amd64.iso".parse().unwrap();
     other.rings[1].name = None;
     let mut said = RolloutInstruction::default();
-    said.change(&RolloutChange::Pause);
+    said.change(&RolloutChange::Pause, jiff::Timestamp::UNIX_EPOCH);
     [half_way("prod"), other]
         .iter()
         .map(|planned| RolloutLine::new(planned, Some(&said)))

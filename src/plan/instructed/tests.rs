@@ -141,7 +141,7 @@ fn look(is_second_open: bool, said: &SaidByOrder) -> Look {
                 instructed: said.clone(),
                 ..Memory::default()
             },
-            now: jiff::Timestamp::UNIX_EPOCH,
+            now: Timestamp::UNIX_EPOCH,
         },
         plan: Plan {
             rollouts: vec![
@@ -162,7 +162,7 @@ fn change(said: &SaidByOrder, order: &str, change: &RolloutChange) -> SaidByOrde
     let mut said = said.clone();
     said.entry(order.parse().unwrap())
         .or_default()
-        .change(change);
+        .change(change, Timestamp::UNIX_EPOCH);
     said
 }
 
@@ -277,6 +277,9 @@ fn what_was_stopped_and_promoted_since_concerns_a_plan_whose_rings_have_begun() 
     );
     assert_eq!(again[&"web".parse().unwrap()].promoted.len(), 1);
     assert_eq!(otherwise(&look, &again), some(&["web"], &[]));
+    // An earlier instruction that takes the place of a later one begins nothing anew.
+    let look = self::look(true, &again);
+    assert_eq!(otherwise(&look, &promoted), None);
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub(in crate::plan) fn clusters(input: &StageInput<'_>, draft: &mut PlanDraft) {
                 cluster: name.clone(),
                 topic,
                 is_retried,
+                is_only_shown: false,
                 text,
             });
         };

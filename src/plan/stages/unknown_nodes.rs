@@ -13,9 +13,11 @@ const UNKNOWN_MAX: usize = 5;
 pub(in crate::plan) fn unknown_nodes(input: &StageInput<'_>, draft: &mut PlanDraft) {
     let fleet = input.observed.fleet.as_ref();
     let unknown = input.desired.unknown_nodes.iter();
-    let doubts: Vec<NodeDoubt<'_>> = unknown
+    let mut doubts: Vec<NodeDoubt<'_>> = unknown
         .filter_map(|unknown| NodeDoubt::of(unknown, fleet))
         .collect();
+    // Of a name that is not reported yet nobody has to be alerted.
+    doubts.sort_by_key(|doubt| !doubt.is_denied);
     for doubt in doubts.iter().take(UNKNOWN_MAX) {
         let UnknownNode {
             node,
@@ -30,6 +32,7 @@ pub(in crate::plan) fn unknown_nodes(input: &StageInput<'_>, draft: &mut PlanDra
                 cluster: cluster.clone(),
                 topic: format!("unknown-node/{node}"),
                 is_retried: !doubt.is_denied,
+                is_only_shown: !doubt.is_denied,
                 text: format!(
                     "node {node} ({}:{}) is unknown here; {doubt}{}",
                     source.file,
@@ -46,8 +49,9 @@ pub(in crate::plan) fn unknown_nodes(input: &StageInput<'_>, draft: &mut PlanDra
         cluster: cluster.clone(),
         topic: "unknown-nodes".to_owned(),
         is_retried: true,
+        is_only_shown: true,
         text: format!(
-            "{} more nodes are unknown here; `talos-order validate` lists them",
+            "{} more nodes are unknown here; `talos-order validate --online` lists them",
             more.len()
         ),
     }));

@@ -74,7 +74,10 @@ impl<'a> RolloutView<'a> {
         let in_order = rollouts::rings(lines, order).into_iter();
         Some(Self {
             is_paused: own.iter().any(|line| line.is_paused),
-            can_stop: own.iter().any(|line| !line.is_done() && !line.is_stopped),
+            // Whether a ring is done for those who know more of it, a standby cannot tell.
+            can_stop: own
+                .iter()
+                .any(|line| (is_reported || !line.is_done()) && !line.is_stopped),
             can_promote: is_stopped || is_reported || rings.clone().any(|ring| waits(&ring)),
             // Which of them wait, only the leaders know.
             waiting: in_order

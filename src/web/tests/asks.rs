@@ -29,7 +29,7 @@ impl Control for Asks {
 
     fn instruct(&self, order: OrderId, change: RolloutChange) -> Instructed<'_> {
         let mut said = RolloutInstruction::default();
-        said.change(&change);
+        said.change(&change, jiff::Timestamp::UNIX_EPOCH);
         self.2.lock().unwrap().push((order, change));
         Box::pin(std::future::ready(Ok(said)))
     }

@@ -195,6 +195,7 @@ fn a_notice_is_one_alert_whatever_its_text_says_by_then() {
         cluster: "main".parse().unwrap(),
         topic: "certificate/pve-1".to_owned(),
         is_retried: false,
+        is_only_shown: false,
         text: format!("the certificate of pve-1 expires in {days} days; hint: `renew`"),
     };
     let nothing = status(&[]);
@@ -230,6 +231,28 @@ fn a_notice_is_one_alert_whatever_its_text_says_by_then() {
         at(90),
     );
     assert_eq!(message(&ledger, &routes(), at(90)).unwrap().events.len(), 1);
+}
+
+#[test]
+fn a_notice_that_is_only_shown_is_no_alert_and_ends_none() {
+    let notice = |is_only_shown| Notice {
+        cluster: "lab".parse().unwrap(),
+        topic: "unknown-node/pve-7".to_owned(),
+        is_retried: false,
+        is_only_shown,
+        text: "node pve-7 is unknown here".to_owned(),
+    };
+    let nothing = status(&[]);
+    let scan = |is_only_shown| scanned(&nothing, Some(&[notice(is_only_shown)]), false);
+    let late = at(90_000);
+    let ledger = record(&AlertLedger::default(), &scan(true), &routes(), at(0));
+    assert_eq!(message(&ledger, &routes(), late), None);
+    let ledger = record(&ledger, &scan(false), &routes(), at(10));
+    let told = message(&ledger, &routes(), at(10)).unwrap();
+    let ledger = delivered(ledger, PROVIDER, &told, at(10));
+    // The site does not report its nodes any more.
+    let ledger = record(&ledger, &scan(true), &routes(), at(20));
+    assert_eq!(message(&ledger, &routes(), at(20)), None);
 }
 
 #[test]

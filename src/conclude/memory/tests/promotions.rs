@@ -63,10 +63,11 @@ fn wants(world: &mut World, versions: &[&str]) {
 
 fn promote(world: &mut World, version: &str, to: Promotion) {
     let said = world.memory.instructed.entry(web()).or_default();
-    said.change(&RolloutChange::Promote {
+    let promote = RolloutChange::Promote {
         releases: BTreeSet::from([release(version)]),
         to,
-    });
+    };
+    said.change(&promote, Timestamp::UNIX_EPOCH);
 }
 
 /// The versions whose promotions are over after a run.

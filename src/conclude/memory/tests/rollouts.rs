@@ -141,6 +141,27 @@ fn what_is_stopped_during_a_run_has_not_begun_after_it() {
 }
 
 #[test]
+fn the_latest_beginning_is_remembered_also_where_an_earlier_instruction_comes_back() {
+    let mut world = World::new();
+    world.nothing_planned();
+    planned(&mut world, Some(40));
+    for (said, expected) in [
+        (None, None),
+        (Some(at(20)), Some(at(20))),
+        (Some(at(10)), Some(at(20))),
+        (None, Some(at(20))),
+        (Some(at(30)), Some(at(30))),
+    ] {
+        let of_order = world.memory.instructed.entry("lab".parse().unwrap());
+        let restarted = said.into_iter().map(|said| (release(), said));
+        of_order.or_default().restarted = restarted.collect();
+        world.run(50);
+        let releases = &world.memory.rollouts[&"lab".parse().unwrap()];
+        assert_eq!(releases[&release()].restarted, expected);
+    }
+}
+
+#[test]
 fn nothing_is_due_while_an_operator_holds_it() {
     let mut world = World::new();
     world.nothing_planned();

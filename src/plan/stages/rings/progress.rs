@@ -35,7 +35,7 @@ impl Progress {
             is_paused: instruction.is_some_and(|said| said.is_paused),
             is_stopped: instruction.is_some_and(|said| said.stopped.contains(release)),
             promoted: promoted(spread, instruction),
-            restarts: instruction.map_or(0, |said| said.restarts(release)),
+            restarted: instruction.and_then(|said| said.restarted(release)),
         };
         walk.rings()
     }
@@ -64,7 +64,7 @@ struct Walk<'a> {
     is_paused: bool,
     is_stopped: bool,
     promoted: usize,
-    restarts: u64,
+    restarted: Option<Timestamp>,
 }
 
 /// How a ring is that has begun.
@@ -189,7 +189,7 @@ impl Walk<'_> {
     fn was_open(&self, ring: Option<&Ring>, nodes: &RingSpread) -> bool {
         if self
             .remembered
-            .is_some_and(|known| known.restarts != self.restarts)
+            .is_some_and(|known| known.begins_anew(self.restarted))
         {
             return false;
         }

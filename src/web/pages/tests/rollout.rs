@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{Asked, OrderFiles, markup, order, small};
-use crate::conclude::RolloutLine;
 use crate::conclude::rollouts::tests::half_way;
+use crate::conclude::{RolloutLine, SiteLine, SiteRole};
 use crate::facts::{RolloutChange, RolloutInstruction};
+use crate::plan::RingState;
 
 /// The page of an order with a ring that has an image and one that waits, and what an
 /// operator said.
@@ -14,7 +15,7 @@ fn page(asked: &Asked, changes: &[RolloutChange]) -> String {
     let planned = half_way("harbor");
     let mut said = RolloutInstruction::default();
     for change in changes {
-        said.change(change);
+        said.change(change, jiff::Timestamp::UNIX_EPOCH);
     }
     Arc::make_mut(&mut fleet.view.status).rollouts = vec![
         RolloutLine::new(&planned, Some(&said)),
@@ -73,4 +74,39 @@ fn what_an_operator_said_is_shown_and_can_be_taken_back() {
         assert!(page.contains(text), "{text}\n{page}");
     }
     assert!(!page.contains("Stop the delivery"));
+}
+
+#[test]
+fn on_a_standby_also_what_is_reported_as_done_can_be_stopped() {
+    let mut fleet = small();
+    let mut planned = half_way("harbor");
+    for ring in &mut planned.rings {
+        ring.state = RingState::Done;
+    }
+    let line = RolloutLine::new(&planned, None);
+    assert!(line.is_done());
+    let sites = [SiteRole::Leader, SiteRole::Standby].map(|state| {
+        let line = SiteLine {
+            state,
+            leader: None,
+            epoch: None,
+        };
+        ("brno".parse().unwrap(), line)
+    });
+    fleet.view.fleet = Some(Arc::default());
+    fleet.view.reported = Arc::new(vec![line.clone()]);
+    let offers = sites.map(|site| {
+        let status = Arc::make_mut(&mut fleet.view.status);
+        status.rollouts = vec![line.clone()];
+        status.sites = [site].into();
+        let page = order(
+            &Asked::operator().visit(&fleet),
+            "harbor",
+            &OrderFiles::default(),
+        );
+        page.unwrap()
+            .unwrap()
+            .contains("Stop the delivery</button>")
+    });
+    assert_eq!(offers, [false, true]);
 }

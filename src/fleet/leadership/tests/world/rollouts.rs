@@ -160,7 +160,9 @@ impl FleetWorld {
         let said = self.said().remove(order).unwrap_or_default();
         assert_eq!(told, said, "{order}");
         // Nothing else of it is lost, also where it takes the place of what is not valid.
-        expected.change(change);
+        expected.change(change, jiff::Timestamp::now());
+        assert!(expected.restarted.keys().eq(told.restarted.keys()));
+        expected.restarted.clone_from(&told.restarted);
         if is_known {
             assert_eq!(told, expected, "{order} after {change:?}");
         }
