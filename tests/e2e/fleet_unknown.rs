@@ -97,7 +97,7 @@ fn a_name_that_no_site_reports_is_told_and_another_one_is_not() {
     assert_eq!(online["warnings"][0]["line"], 7, "{online:#}");
     let offline = json(&["validate", "-o", "json"]);
     assert_eq!(offline["warnings"][0], serde_json::Value::Null);
-    assert_eq!(offline["awaited"][0]["name"], "pve-99", "{offline:#}");
+    assert_eq!(offline["awaited"][0]["name"], "node pve-99", "{offline:#}");
 
     order("pve-01");
     unchecked("pve-01");
