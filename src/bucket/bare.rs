@@ -9,7 +9,6 @@ use super::probe::ProbeKeys;
 use super::tags::TagForm;
 use super::write::{WRITING, is_refusal};
 use super::{Bucket, BucketError, ObjectKey, ObjectTag, WriteCondition};
-use crate::error::chain;
 
 impl Bucket {
     /// True where the server takes a tag without quotes that is right, and refuses an old
@@ -28,7 +27,10 @@ impl Bucket {
                 let reason = match tried {
                     Ok(true) => return Ok(()),
                     Ok(false) => "they are not compared".to_owned(),
-                    Err(error) => chain(&error),
+                    Err(error) => match error.answer() {
+                        Some(answer) => format!("{error}: {answer}"),
+                        None => error.to_string(),
+                    },
                 };
                 tracing::warn!(
                     reason,
