@@ -18,10 +18,10 @@
 //! they say no more: the last run of the process that wrote the report, which is fresh, and at
 //! most [`LASTS`] before it did. What is lost there later, nobody can know.
 //!
-//! Two things make this weaker than the words of the documentation. Between a rollback and a
-//! promotion there may be no run of a site: its rings stay begun. And after a store was
-//! restored, reports and epochs of before may be there again: what holds then is that the
-//! rings before had the image and soaked once.
+//! Two things make this weaker than the words of the documentation. Where there is no run of a
+//! site between a rollback and a promotion, it is not judged that its rings begin anew. And
+//! after a store was restored, reports and epochs of before may be there again, and those after
+//! are forgotten: what holds then is that the rings before had the image and soaked once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -31,7 +31,7 @@ use super::telling::{FRESH, LASTS, TrueWords};
 use super::{FleetWorld, Process, SECOND, Time};
 use crate::facts::{Promotion, RolloutInstruction};
 use crate::model::{FileName, OrderId, Release, Rollout};
-use crate::plan::{Action, Desired, Plan, Step};
+use crate::plan::{Action, Plan, Step};
 
 /// Times are told in whole seconds.
 const ROUNDED: Time = 2 * SECOND;
@@ -72,6 +72,8 @@ struct Soak<'a> {
     nodes: &'a PartNodes<'a>,
     may_lack: usize,
     millis: Time,
+    /// Only what this process saw counts.
+    by: Option<u64>,
 }
 
 impl Soak<'_> {
@@ -230,6 +232,7 @@ impl FleetWorld {
                 may_lack: ring.max_unavailable.of(nodes.len()),
                 millis: ring.soak_seconds * SECOND,
                 nodes,
+                by: None,
             };
             let is_own = truth.led.contains(site);
             let has_soaked = match is_own {
@@ -287,10 +290,14 @@ impl FleetWorld {
         }
     }
 
-    /// At the end of some run it had.
+    /// At the end of some run it had, as far as the process of that run knows: leaders in
+    /// between may be those that the restored store forgot.
     fn had_once(&self, site: usize, soak: &Soak<'_>) -> Result<(), String> {
-        let mut looks = self.looks[site].iter();
-        match looks.any(|look| self.has_had(site, look, soak).is_ok()) {
+        let had = |look: &SiteLook| {
+            let by = Some(look.life);
+            self.has_had(site, look, &Soak { by, ..*soak }).is_ok()
+        };
+        match self.looks[site].iter().any(had) {
             true => Ok(()),
             false => Err("never had it for so long".to_owned()),
         }
@@ -308,7 +315,11 @@ impl FleetWorld {
             });
             lacking.count()
         };
-        for look in &self.looks[site] {
+        let looks = || {
+            let looks = self.looks[site].iter();
+            looks.filter(|look| soak.by.is_none_or(|life| look.life == life))
+        };
+        for look in looks() {
             if look.at > since && look.ended <= last.ended {
                 let lacking = lacks(look, soak.nodes);
                 if lacking > soak.may_lack {
@@ -325,9 +336,8 @@ impl FleetWorld {
                     let Some(ended) = ended.filter(|_| soak.may_lack == 0) else {
                         return true;
                     };
-                    let looks = self.looks[site].iter();
                     let mut after =
-                        looks.filter(|look| ended < look.at && look.ended <= last.ended);
+                        looks().filter(|look| ended < look.at && look.ended <= last.ended);
                     !after.any(|look| {
                         let seen = look.seen.get(node).and_then(Option::as_ref);
                         seen.is_some_and(|seen| !seen.contains(file))
@@ -381,20 +391,4 @@ impl FleetWorld {
         known.retain(|ring, _| !is_valid && !is_planned(ring));
         known.extend(begun);
     }
-}
-
-/// The images of orders, with their files on nodes.
-pub(super) fn releases(
-    desired: &Desired,
-) -> impl Iterator<Item = ((OrderId, Release), usize, FileName)> {
-    desired.positions.iter().flat_map(|want| {
-        let resolved = want.outcome.as_ref().unwrap();
-        let release = Release::of(&resolved.download);
-        let key = (want.position.order.clone(), release);
-        let targets = resolved.targets.iter();
-        targets.map(move |(target, file)| {
-            let node = super::orders::number(&target.node);
-            (key.clone(), node, file.clone())
-        })
-    })
 }

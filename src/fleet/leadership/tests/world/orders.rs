@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::controllers::SiteSet;
 use super::rollouts::WorldRings;
-use super::{SECOND, Time, WorldSize, begun};
+use super::{SECOND, Time, WorldSize};
 use crate::facts::Catalog;
 use crate::model::{
     Arch, Dir, FileName, Format, NameTemplate, Node, NodeId, Order, OrderId, OrderSet, Platform,
@@ -184,7 +184,7 @@ fn revision(
     let sites = (0..size.sites).map(|site| SiteSet::from([site]));
     let single = resolved(&set, sites, size);
     let (mut releases, mut wanted) = (BTreeMap::new(), BTreeMap::new());
-    for (release, node, file) in single.values().flat_map(|desired| begun::releases(desired)) {
+    for (release, node, file) in single.values().flat_map(|desired| releases_of(desired)) {
         let nodes: &mut BTreeMap<_, BTreeSet<_>> = releases.entry(release).or_default();
         nodes.entry(node).or_default().insert(file.clone());
         let files: &mut BTreeSet<_> = wanted.entry(node).or_default();
@@ -300,4 +300,18 @@ pub(super) fn with_known(
         node.or_insert_with(|| place.node.clone());
     }
     desired
+}
+
+/// The images of orders, with their files on nodes.
+fn releases_of(desired: &Desired) -> impl Iterator<Item = ((OrderId, Release), usize, FileName)> {
+    desired.positions.iter().flat_map(|want| {
+        let resolved = want.outcome.as_ref().unwrap();
+        let release = Release::of(&resolved.download);
+        let key = (want.position.order.clone(), release);
+        let targets = resolved.targets.iter();
+        targets.map(move |(target, file)| {
+            let node = number(&target.node);
+            (key.clone(), node, file.clone())
+        })
+    })
 }
