@@ -39,7 +39,7 @@ impl Example {
             assert!(text.contains(from), "{from} in {text}");
             text = text.replace(from, to);
         }
-        let text = text.strip_prefix("defaults:\n").unwrap();
+        let (_, text) = text.split_once("defaults:\n").unwrap();
         let root = self.0.dir.path().display();
         let host = Regex::new(r"name: (pve-\d+), host: [0-9.]+").unwrap();
         assert_eq!(host.find_iter(text).count(), 3, "{text}");
