@@ -39,7 +39,7 @@ use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
 use crate::fleet::{FleetUpstream, SharedDeliveries, SiteReports};
-pub(crate) use bucket_use::BucketUse;
+pub(crate) use bucket_use::{BucketLook, BucketUse};
 pub(crate) use cluster_use::{ClusterUse, StorageUse};
 pub(crate) use deliveries::RecordsMoment;
 pub(crate) use error::StartError;

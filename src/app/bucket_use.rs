@@ -44,14 +44,23 @@ impl App {
         used.collect()
     }
 
-    /// What is in the directories of such a node, as a run sees it.
+    /// The clients of all of them.
     ///
     /// # Errors
     /// When the client of a bucket cannot be made.
-    pub(crate) async fn look_into(&self, used: &BucketUse) -> Result<NodeState, StartError> {
+    pub(crate) fn bucket_look(&self) -> Result<BucketLook, StartError> {
         let over = NodeAuthorities::new(&self.settings, &self.authorities);
         let config = places::buckets(&self.settings, &over).map_err(StartError::Bucket)?;
-        let nodes = BucketNodes::new(config);
-        Ok(nodes.observe(&used.node, &used.dirs).await)
+        Ok(BucketLook(BucketNodes::new(config)))
+    }
+}
+
+/// Looks into the nodes that are buckets.
+pub(crate) struct BucketLook(BucketNodes);
+
+impl BucketLook {
+    /// What is in the directories of such a node, as a run sees it.
+    pub(crate) async fn at(&self, used: &BucketUse) -> NodeState {
+        self.0.observe(&used.node, &used.dirs).await
     }
 }

@@ -38,9 +38,7 @@ impl SiteNodes<'_> {
         };
         orders.covering(|node| self.covers(node), awaits)
     }
-}
 
-impl SiteNodes<'_> {
     /// What their clusters call their nodes, of those that were asked for them.
     pub(crate) fn members(&self) -> BTreeMap<ClusterName, BTreeSet<String>> {
         let discovered = self.known.inventory.discovered.iter();

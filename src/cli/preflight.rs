@@ -28,13 +28,7 @@ use crate::proxmox::{
 pub(super) async fn check(app: &App, orders: &OrderSet) -> OnlineReport {
     OnlineReport {
         clusters: check_clusters(app, orders).await,
-        nodes: {
-            let mut nodes = Vec::new();
-            for used in app.bucket_uses(orders) {
-                nodes.push(node::check(app, &used).await);
-            }
-            nodes
-        },
+        nodes: node::check_all(app, orders).await,
         store: match &app.settings().store {
             Some(settings) => Some(store::check(settings).await),
             None => None,

@@ -18,6 +18,7 @@ mod probes;
 mod proxy;
 mod tags;
 mod tls;
+mod wrong;
 
 use common::seaweed::Seaweed;
 use contract::CASES;

@@ -27,6 +27,24 @@ struct Sites {
 }
 
 impl Sites {
+    /// With what they have in the store, below a prefix.
+    fn over(prefix: &str) -> Option<(Self, Objects)> {
+        let seaweed = Seaweed::shared()?;
+        let lab = Lab::new();
+        let node = lab.node();
+        let world = World::new(StubOptions {
+            disk_bytes: 64 << 20,
+            ..StubOptions::default()
+        });
+        let sites = Self {
+            store: seaweed.section(prefix, world.dir.path()),
+            world,
+            lab,
+            node,
+        };
+        Some((sites, Objects::of(seaweed.bucket(prefix))))
+    }
+
     /// A controller of a site, with files of its own. `push` limits how fast it delivers.
     fn controller(&self, site: &str, name: &str, push: &str) -> Program {
         let (world, home) = (&self.world, self.world.at(name));
@@ -66,23 +84,9 @@ fn came(path: &Path) -> (i64, i64) {
 
 #[test]
 fn a_ring_waits_for_the_next_leader_of_the_site_before_it() {
-    const PREFIX: &str = "two-rings/";
-    let Some(seaweed) = Seaweed::shared() else {
+    let Some((sites, store)) = Sites::over("two-rings/") else {
         return;
     };
-    let lab = Lab::new();
-    let node = lab.node();
-    let world = World::new(StubOptions {
-        disk_bytes: 64 << 20,
-        ..StubOptions::default()
-    });
-    let sites = Sites {
-        store: seaweed.section(PREFIX, world.dir.path()),
-        world,
-        lab,
-        node,
-    };
-    let store = Objects::of(seaweed.bucket(PREFIX));
     let slow = sites.controller("brno", "slow", ", bandwidth_limit: 512KiB");
     let next = sites.controller("brno", "next", "");
     let prague = sites.controller("prague", "prague", "");
@@ -139,21 +143,8 @@ fn a_ring_waits_for_the_next_leader_of_the_site_before_it() {
 /// An operator at one site stops what the leader of another one is delivering.
 #[test]
 fn a_rollback_at_another_site_ends_a_push_and_begins_no_step() {
-    const PREFIX: &str = "rollback-elsewhere/";
-    let Some(seaweed) = Seaweed::shared() else {
+    let Some((sites, _)) = Sites::over("rollback-elsewhere/") else {
         return;
-    };
-    let lab = Lab::new();
-    let node = lab.node();
-    let world = World::new(StubOptions {
-        disk_bytes: 64 << 20,
-        ..StubOptions::default()
-    });
-    let sites = Sites {
-        store: seaweed.section(PREFIX, world.dir.path()),
-        world,
-        lab,
-        node,
     };
     // A minute and a half for the push: a leader asks the store every 30 s.
     let brno = sites.controller("brno", "brno", ", bandwidth_limit: 24KiB");

@@ -1,18 +1,32 @@
 //! Whether a node that is a bucket can be reached, and takes deliveries.
 
 use super::report::{CheckLevel, NodeReport};
-use crate::app::{App, BucketUse};
+use crate::app::{App, BucketLook, BucketUse, StartError};
 use crate::bucket::{Bucket, Probe, ProbeCheck, ProbeFault, StoreFeature};
 use crate::cli::out;
 use crate::error::chain;
 use crate::facts::{DirState, NodeState};
-use crate::model::{Dir, FileName};
+use crate::model::{Dir, FileName, OrderSet};
 
 const PARTS_HINT: &str = "allow the access key to abort uploads, if it is not allowed to, and \
                           set a lifecycle rule on the bucket that removes incomplete ones";
 
+/// Checks all of them, one after the other.
+pub(super) async fn check_all(app: &App, orders: &OrderSet) -> Vec<NodeReport> {
+    let used = app.bucket_uses(orders);
+    if used.is_empty() {
+        return Vec::new();
+    }
+    let look = app.bucket_look();
+    let mut reports = Vec::new();
+    for used in used {
+        reports.push(check(app, &used, look.as_ref()).await);
+    }
+    reports
+}
+
 /// Probes it, with hidden objects that are removed again, and looks into its directories.
-pub(super) async fn check(app: &App, used: &BucketUse) -> NodeReport {
+async fn check(app: &App, used: &BucketUse, look: Result<&BucketLook, &StartError>) -> NodeReport {
     let mut report = NodeReport {
         node: used.node.id.to_string(),
         bucket: used.settings.name(),
@@ -28,7 +42,7 @@ pub(super) async fn check(app: &App, used: &BucketUse) -> NodeReport {
     match bucket.probe_deliveries().await {
         Ok(probe) => {
             probed(&probe, app.settings().fleet.is_some(), &mut report);
-            directories(app, used, &mut report).await;
+            directories(look, used, &mut report).await;
         }
         Err(error) => {
             report.failed("access", &error);
@@ -104,18 +118,26 @@ fn probed(probe: &Probe, is_fleet: bool, report: &mut NodeReport) {
 }
 
 /// What a run finds there.
-async fn directories(app: &App, used: &BucketUse, report: &mut NodeReport) {
-    match app.look_into(used).await {
-        Ok(NodeState::Listed { dirs, .. }) => {
+async fn directories(
+    look: Result<&BucketLook, &StartError>,
+    used: &BucketUse,
+    report: &mut NodeReport,
+) {
+    let look = match look {
+        Ok(look) => look,
+        Err(error) => {
+            report.add(CheckLevel::Error, "directories", chain(error));
+            return;
+        }
+    };
+    match look.at(used).await {
+        NodeState::Listed { dirs, .. } => {
             for (dir, state) in &dirs {
                 directory(dir, state, report);
             }
         }
-        Ok(NodeState::Unreachable { why, .. }) => {
+        NodeState::Unreachable { why, .. } => {
             report.add(CheckLevel::Error, "directories", why);
-        }
-        Err(error) => {
-            report.add(CheckLevel::Error, "directories", chain(&error));
         }
     }
 }
